@@ -1,0 +1,69 @@
+// swift-tools-version: 6.1
+// Reading order: PCPrimitives → PCGraphs → PCLayers → PCModels, then PCKernels → PCPlans → PCLearning,
+// then the umbrella and the command. Every target name carries the prefix `PC`, because target names must be
+// unique in a dependent's whole package graph.
+import PackageDescription
+
+let package = Package(
+  name: "swift-predictive-coding",
+  platforms: [.macOS(.v15)],
+  products: [
+    .library(name: "PredictiveCoding", targets: ["PredictiveCoding"]),
+    .executable(name: "pcgraph", targets: ["pcgraph"]),
+  ],
+  traits: [
+    .trait(name: "CommandLine", description: "The command `pcgraph` and the packages that only it needs."),
+    .default(enabledTraits: ["CommandLine"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0")
+  ],
+  targets: [
+    // MARK: Graphs: what is computed
+    .target(name: "PCPrimitives"),
+    .target(name: "PCGraphs", dependencies: ["PCPrimitives"]),
+    .target(name: "PCLayers", dependencies: ["PCGraphs"]),
+    .target(name: "PCModels", dependencies: ["PCLayers"]),
+
+    // MARK: Kernels: where it is computed
+    .target(name: "PCRandomness"),
+    .target(name: "PCKernels", dependencies: ["PCPrimitives", "PCRandomness"]),
+    .target(name: "PCKernelsC"),
+    .target(name: "PCKernelsCPU", dependencies: ["PCKernels", "PCKernelsC"]),
+
+    // MARK: Data in and out
+    .target(name: "PCInterchange", dependencies: ["PCPrimitives"]),
+    .systemLibrary(name: "PCZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
+    .target(name: "PCDigits"),
+    .target(name: "PCDatasets", dependencies: ["PCRandomness", "PCInterchange", "PCDigits", "PCZlib"]),
+
+    // MARK: Learning: rules, training, experiments
+    .target(name: "PCPlans", dependencies: ["PCGraphs", "PCKernels"]),
+    .target(name: "PCLearning", dependencies: ["PCPlans", "PCDatasets", "PCInterchange"]),
+    .target(name: "PCExperiments", dependencies: ["PCLearning", "PCModels", "PCDatasets", "PCKernelsCPU"]),
+
+    // MARK: What a user imports or runs
+    .target(
+      name: "PredictiveCoding",
+      dependencies: [
+        "PCGraphs", "PCLayers", "PCModels", "PCKernels", "PCKernelsCPU", "PCPlans", "PCDatasets", "PCInterchange",
+        "PCLearning", "PCExperiments",
+      ]),
+    .executableTarget(
+      name: "pcgraph",
+      dependencies: [
+        "PredictiveCoding",
+        .product(
+          name: "ArgumentParser", package: "swift-argument-parser", condition: .when(traits: ["CommandLine"])),
+      ]),
+
+    // MARK: Tests
+    .testTarget(name: "PCGraphsTests", dependencies: ["PredictiveCoding"]),
+    .testTarget(name: "PCKernelsTests", dependencies: ["PredictiveCoding"]),
+    .testTarget(
+      name: "PCLearningTests", dependencies: ["PredictiveCoding"], resources: [.copy("Fixtures")]),
+    .testTarget(name: "PCDatasetsTests", dependencies: ["PredictiveCoding"]),
+    .testTarget(name: "PCExperimentsTests", dependencies: ["PredictiveCoding"]),
+    .testTarget(name: "PCCommandTests", dependencies: ["PredictiveCoding", "pcgraph"]),
+  ]
+)

@@ -1,0 +1,53 @@
+import PCPrimitives
+
+/// Executes programs: the one door between what is computed and where.
+///
+/// A backend chooses the scalar type, the memory layout and the threads. Nothing above this protocol touches device
+/// memory: numbers go in by `upload` and come out by `download`.
+public protocol Backend: Sendable {
+  /// The name that the command line and reports use: `cpu`, `reference`.
+  var name: String { get }
+
+  /// The distance from 1 to the next real number.
+  var epsilon: Double { get }
+
+  /// Memory for a persistent buffer (a parameter, an optimiser's state), zero at first.
+  func makeStorage(for buffer: Buffer) throws -> any Storage
+
+  /// Prepares a program for batches of exactly `batchSize` examples: lays out memory and makes every call once, so
+  /// that a run allocates nothing.
+  ///
+  /// - Parameter bindings: the storage of each persistent buffer, by its index in the program. Executables that bind
+  ///   the same storage share it.
+  func compile(_ program: Program, batchSize: Int, bindings: [Int: any Storage]) throws -> any Executable
+}
+
+/// Persistent numbers on a device.
+public protocol Storage: AnyObject, Sendable {
+  var count: Int { get }
+  /// Copies `values` in, rounding to the backend's precision. `values.count` must be `count`.
+  func upload(_ values: [Double])
+  func download() -> [Double]
+}
+
+/// A program ready to run. Use it from one thread at a time.
+public protocol Executable: AnyObject {
+  var batchSize: Int { get }
+
+  /// Bytes that the executable allocated, persistent buffers excluded.
+  var byteCount: Int { get }
+
+  /// Sets the coefficient `Program.slots[slot]` for the runs that follow; 0 until set.
+  func setSlot(_ slot: Int, to value: Double)
+
+  /// Fills a buffer: `batchSize × count` numbers, example by example, for a batched one.
+  func upload(_ values: UnsafeBufferPointer<Float>, to buffer: Int)
+  func upload(_ values: UnsafeBufferPointer<Double>, to buffer: Int)
+  func upload(_ values: UnsafeBufferPointer<Int32>, to buffer: Int)
+
+  /// The numbers of a buffer, example by example, for a batched one.
+  func download(_ buffer: Int) -> [Double]
+
+  /// Runs the sections of the script in order.
+  func run(_ script: [Passage])
+}

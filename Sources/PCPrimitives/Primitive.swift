@@ -1,0 +1,187 @@
+/// The closed vocabulary of tensor instructions: what a backend must be able to execute, and all that it must.
+///
+/// Every primitive is stated for one example. `extents` span its index space, and each operand's and result's `View`
+/// has one stride for each extent (convolution, pooling and one-hot say their own order of strides below). Nothing
+/// here knows a scalar type, a batch or a machine.
+public enum Primitive: Sendable {
+  /// `result[i…] = f(operand₀[i…], …)`; as many operands as `Elementwise.arity` says.
+  case elementwise(Elementwise, extents: [Int])
+
+  /// `result[i…] = reduction of operand[i…] over the axes where `reduced` is true`; the result's strides are 0 there.
+  case reduce(Reduction, extents: [Int], reduced: [Bool])
+
+  /// `result[g…, m, n] = Σ_k lhs[g…, m, k] · rhs[g…, n, k]`.
+  ///
+  /// `extents` is `groups + [m, n, k]` and every view has that many strides: 0 for n in `lhs`, for m in `rhs`, for k in
+  /// the result. Transposition is a matter of strides, so matrix products and all their pullbacks are this one.
+  case contract(extents: [Int])
+
+  /// `result[o, y, x] = Σ_{c, i, j} filter[o, c, i, j] · image[c + group, y·stride + i·dilation − padding, …]`.
+  ///
+  /// Operands: image (strides: channel, row, column), filter (strides: output channel, input channel within the
+  /// group, kernel row, kernel column). Result: strides channel, row, column. Outside of the image is 0.
+  case convolve(Convolution)
+
+  /// The transpose of `convolve` in the image. Operands: message (as the result of `convolve`), filter. Result: as the
+  /// image.
+  case convolveInputGradient(Convolution)
+
+  /// The transpose of `convolve` in the filter. Operands: image, message. Result: as the filter; summed over the
+  /// examples where it is not batched.
+  case convolveFilterGradient(Convolution)
+
+  /// Largest element of each window; the first wins a tie. Operand: image (channel, row, column). Results: values
+  /// (channel, row, column) and, as indices, the winner's position `row · window columns + column` in the window.
+  case maxPool(Pooling)
+
+  /// The transpose of `maxPool` at the recorded winners. Operands: message, winners. Result: as the image; elements that
+  /// won nowhere receive 0, elements that won several times the sum.
+  case maxPoolGradient(Pooling)
+
+  /// `result[i…, c] = 1 if operand[i…] == c else 0`; the operand is an index buffer. Operand: strides over `extents`;
+  /// result: strides over `extents + [classes]`.
+  case oneHot(extents: [Int], classes: Int)
+
+  /// A user's own code.
+  case foreign(Foreign)
+}
+
+/// A function of up to three real arguments, applied element by element.
+public enum Elementwise: Sendable, Hashable {
+  /// 1, whatever is there: with `alpha` it fills.
+  case one
+  case identity, reciprocal, exp, log, sqrt, sin, cos, tan, tanh, sigmoid, absolute
+  /// max(x, 0).
+  case relu
+  /// 1 where x > 0, else 0: the slope of `relu`, 0 at 0.
+  case step
+  /// 1 − x²: the slope of tanh at the value x = tanh(a).
+  case oneMinusSquare
+  /// 1 + x²: the slope of tan at the value x = tan(a).
+  case onePlusSquare
+  /// x(1 − x): the slope of the sigmoid at the value x = σ(a).
+  case logisticSlope
+  /// x held within ±limit.
+  case clip(limit: Double)
+  case add, subtract, multiply, divide, maximum, minimum
+  /// 1 where x > y, else 0.
+  case greater
+  /// y where x ≠ 0, else z.
+  case select
+
+  public var arity: Int {
+    switch self {
+    case .one: 0
+    case .identity, .reciprocal, .exp, .log, .sqrt, .sin, .cos, .tan, .tanh, .sigmoid, .absolute, .relu, .step,
+      .oneMinusSquare, .onePlusSquare, .logisticSlope, .clip:
+      1
+    case .add, .subtract, .multiply, .divide, .maximum, .minimum, .greater: 2
+    case .select: 3
+    }
+  }
+}
+
+public enum Reduction: String, Sendable, Hashable {
+  case sum, maximum
+  /// log Σ exp(x), computed from the largest element so that it never overflows.
+  case logSumExp
+}
+
+/// The geometry of a two-dimensional convolution (cross-correlation, as the field uses the word).
+public struct Convolution: Sendable, Hashable {
+  public var inputChannels: Int
+  public var outputChannels: Int
+  /// Rows and columns of the image.
+  public var input: Extent
+  public var kernel: Extent
+  public var stride: Extent
+  /// Zeros added on each side.
+  public var padding: Extent
+  public var dilation: Extent
+  /// Channels are cut into this many groups that do not see one another.
+  public var groups: Int
+
+  public init(
+    inputChannels: Int, outputChannels: Int, input: Extent, kernel: Extent, stride: Extent = Extent(1, 1),
+    padding: Extent = Extent(0, 0), dilation: Extent = Extent(1, 1), groups: Int = 1
+  ) {
+    self.inputChannels = inputChannels
+    self.outputChannels = outputChannels
+    self.input = input
+    self.kernel = kernel
+    self.stride = stride
+    self.padding = padding
+    self.dilation = dilation
+    self.groups = groups
+  }
+
+  /// Rows and columns of the result.
+  public var output: Extent {
+    func size(_ n: Int, _ k: Int, _ s: Int, _ p: Int, _ d: Int) -> Int {
+      let room = n + 2 * p - d * (k - 1) - 1
+      return room < 0 ? 0 : room / s + 1
+    }
+    return Extent(
+      size(input.rows, kernel.rows, stride.rows, padding.rows, dilation.rows),
+      size(input.columns, kernel.columns, stride.columns, padding.columns, dilation.columns))
+  }
+}
+
+/// The geometry of two-dimensional pooling. Padding never wins.
+public struct Pooling: Sendable, Hashable {
+  public var channels: Int
+  public var input: Extent
+  public var window: Extent
+  public var stride: Extent
+  public var padding: Extent
+
+  public init(channels: Int, input: Extent, window: Extent, stride: Extent, padding: Extent = Extent(0, 0)) {
+    self.channels = channels
+    self.input = input
+    self.window = window
+    self.stride = stride
+    self.padding = padding
+  }
+
+  public var output: Extent {
+    func size(_ n: Int, _ k: Int, _ s: Int, _ p: Int) -> Int {
+      let room = n + 2 * p - k
+      return room < 0 ? 0 : room / s + 1
+    }
+    return Extent(
+      size(input.rows, window.rows, stride.rows, padding.rows),
+      size(input.columns, window.columns, stride.columns, padding.columns))
+  }
+}
+
+/// Rows and columns.
+public struct Extent: Sendable, Hashable {
+  public var rows: Int
+  public var columns: Int
+
+  public init(_ rows: Int, _ columns: Int) {
+    self.rows = rows
+    self.columns = columns
+  }
+
+  public var count: Int { rows * columns }
+}
+
+/// A user's own code as an instruction: one example at a time, in Double on every backend.
+public struct Foreign: Sendable {
+  public var name: String
+  /// Elements of each operand; views of a foreign instruction are dense (one stride of 1).
+  public var operandCounts: [Int]
+  public var resultCount: Int
+  /// Reads the operands of one example and returns its result, `resultCount` numbers.
+  public var body: @Sendable ([[Double]]) -> [Double]
+
+  public init(
+    name: String, operandCounts: [Int], resultCount: Int, body: @escaping @Sendable ([[Double]]) -> [Double]
+  ) {
+    self.name = name
+    self.operandCounts = operandCounts
+    self.resultCount = resultCount
+    self.body = body
+  }
+}
