@@ -3,7 +3,7 @@
 /// Every primitive is stated for one example. `extents` span its index space, and each operand's and result's `View`
 /// has one stride for each extent (convolution, pooling and one-hot say their own order of strides below). Nothing
 /// here knows a scalar type, a batch or a machine.
-public enum Primitive: Sendable {
+public enum Primitive: Sendable, Hashable {
   /// `result[i…] = f(operand₀[i…], …)`; as many operands as `Elementwise.arity` says.
   case elementwise(Elementwise, extents: [Int])
 
@@ -168,20 +168,34 @@ public struct Extent: Sendable, Hashable {
 }
 
 /// A user's own code as an instruction: one example at a time, in Double on every backend.
-public struct Foreign: Sendable {
+public struct Foreign: Sendable, Hashable {
   public var name: String
-  /// Elements of each operand; views of a foreign instruction are dense (one stride of 1).
+  /// Elements of each operand; the view of each has one stride.
   public var operandCounts: [Int]
   public var resultCount: Int
-  /// Reads the operands of one example and returns its result, `resultCount` numbers.
-  public var body: @Sendable ([[Double]]) -> [Double]
+  private let code: Code
 
+  private final class Code: Sendable {
+    let body: @Sendable ([[Double]]) -> [Double]
+    init(_ body: @escaping @Sendable ([[Double]]) -> [Double]) { self.body = body }
+  }
+
+  /// - Parameter body: reads the operands of one example and returns its result, `resultCount` numbers.
   public init(
     name: String, operandCounts: [Int], resultCount: Int, body: @escaping @Sendable ([[Double]]) -> [Double]
   ) {
     self.name = name
     self.operandCounts = operandCounts
     self.resultCount = resultCount
-    self.body = body
+    code = Code(body)
   }
+
+  public var body: @Sendable ([[Double]]) -> [Double] { code.body }
+
+  /// Two foreign instructions are the same if they run the same code on the same sizes.
+  public static func == (lhs: Foreign, rhs: Foreign) -> Bool {
+    lhs.code === rhs.code && lhs.operandCounts == rhs.operandCounts && lhs.resultCount == rhs.resultCount
+  }
+
+  public func hash(into hasher: inout Hasher) { hasher.combine(ObjectIdentifier(code)) }
 }

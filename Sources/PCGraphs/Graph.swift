@@ -1,0 +1,142 @@
+import PCPrimitives
+
+/// A computation graph: values, the operations between them, and the vertices that group the operations.
+///
+/// A graph is a value that is made once, by `Model` or `GraphBuilder`, and never changes. All lists are in topological
+/// order, and the identifiers below are positions in them.
+public struct Graph: Sendable {
+  public var values: [Value] = []
+  public var nodes: [Node] = []
+  public var vertices: [Vertex] = []
+  public var parameters: [Parameter] = []
+  public var inputs: [Input] = []
+  public var losses: [Loss] = []
+
+  /// A tensor that flows through the graph.
+  public struct Value: Sendable {
+    public var shape: Shape
+    public var element: Element
+    public var name: String
+    /// Where it was made, as `file:line`, or empty.
+    public var origin: String
+    public var source: Source
+  }
+
+  public enum Source: Sendable, Hashable {
+    case input(Int)
+    case parameter(Int)
+    /// The result of `nodes[i]`.
+    case node(Int)
+  }
+
+  /// One application of an operation.
+  public struct Node: Sendable {
+    public var operation: any Operation
+    public var operands: [Int]
+    public var result: Int
+    public var vertex: Int
+  }
+
+  /// A group of operations with one value. Predictive coding relaxes it, or passes through it.
+  public struct Vertex: Sendable {
+    public var name: String
+    public var kind: Kind
+    /// Its operations, in order; the last one makes `result`.
+    public var nodes: [Int]
+    public var result: Int
+    /// Values from outside that its operations read; repeated where they are read repeatedly.
+    public var operands: [Int]
+    /// Whether every path from it meets only structural vertices and losses.
+    public var isTerminal: Bool
+    public var clamp: Clamp?
+  }
+
+  public enum Kind: String, Sendable, Hashable {
+    /// Has a value of its own that inference moves away from its prediction.
+    case relaxed
+    /// Its value is its prediction; it passes on what its children send.
+    case deterministic
+    /// Computed from parameters alone: deterministic, without a batch, once for each update.
+    case parametric
+  }
+
+  /// Elements of a vertex that are held at given values: where `mask` is not 0, the value is that of `target`.
+  public struct Clamp: Sendable {
+    public var target: Int
+    public var mask: Int?
+  }
+
+  public struct Parameter: Sendable {
+    /// Its path, such as `block1/conv.weight`.
+    public var name: String
+    public var extents: [Int]
+    public var initializer: Initializer
+    public var isTrainable: Bool
+    public var value: Int
+  }
+
+  public struct Input: Sendable {
+    public var name: String
+    public var value: Int
+    /// For labels: how many classes there are.
+    public var classes: Int?
+  }
+
+  public struct Loss: Sendable {
+    public var name: String
+    public var function: any LossFunction
+    public var weight: Double
+    /// The value that feeds the loss.
+    public var prediction: Int
+    public var target: Int
+    /// For classification: the labels that `prediction`'s largest element should name.
+    public var labels: Int?
+  }
+}
+
+// MARK: - Neighbours
+
+extension Graph {
+  /// The vertex that makes a value, or `nil` for inputs and parameters.
+  public func vertex(making value: Int) -> Int? {
+    if case .node(let node) = values[value].source { nodes[node].vertex } else { nil }
+  }
+
+  /// For each vertex, the vertices that read its value, in order and once each.
+  public func children() -> [[Int]] {
+    var children: [[Int]] = Array(repeating: [], count: vertices.count)
+    for (index, vertex) in vertices.enumerated() {
+      for parent in Set(vertex.operands.compactMap(vertex(making:))).sorted() { children[parent].append(index) }
+    }
+    return children
+  }
+
+  /// For each vertex, the losses that its value feeds.
+  public func lossesFed() -> [[Int]] {
+    var fed: [[Int]] = Array(repeating: [], count: vertices.count)
+    for (index, loss) in losses.enumerated() {
+      if let vertex = vertex(making: loss.prediction) { fed[vertex].append(index) }
+    }
+    return fed
+  }
+
+  /// Vertices from which some loss, or some clamp below, sends a message.
+  public func vertexIsReached() -> [Bool] {
+    let children = children()
+    let fed = lossesFed()
+    var reached = Array(repeating: false, count: vertices.count)
+    for vertex in vertices.indices.reversed() {
+      reached[vertex] =
+        !fed[vertex].isEmpty || vertices[vertex].clamp != nil || children[vertex].contains { reached[$0] }
+    }
+    return reached
+  }
+
+  /// Trainable parameters that no loss reaches: they will not change.
+  public func unreachedParameters() -> [Parameter] {
+    let reached = vertexIsReached()
+    var read = Set<Int>()
+    for (vertex, isReached) in zip(vertices, reached) where isReached { read.formUnion(vertex.operands) }
+    return parameters.filter { $0.isTrainable && !read.contains($0.value) }
+  }
+}

@@ -1,0 +1,72 @@
+import PCPrimitives
+
+/// Two-dimensional convolution (cross-correlation): images [B, c, y, x] by filters [o, c, rows, columns].
+///
+/// y[b, o, y, x] = Σ filter[o, c, i, j] · image[b, c, y·stride + i − padding, x·stride + j − padding]; outside is 0.
+public struct Convolve: Operation {
+  public let name = "convolve"
+  public var stride: Int
+  public var padding: Int
+
+  public init(stride: Int = 1, padding: Int = 0) {
+    self.stride = stride
+    self.padding = padding
+  }
+
+  public var attributes: String { "stride \(stride), padding \(padding)" }
+
+  public func shape(_ operands: [Shape]) throws(ShapeError) -> Shape {
+    let (image, filter) = (operands[0], operands[1])
+    guard image.rank == 4, image.axes[0] == .batch else {
+      throw ShapeError("images must have shape [B, channels, rows, columns]")
+    }
+    guard filter.rank == 4, !filter.isBatched else {
+      throw ShapeError("filters must have shape [out, in, rows, columns], without a batch")
+    }
+    guard image.extents[1] == filter.extents[1] else {
+      throw ShapeError("the image has \(image.extents[1]) channels, the filter takes \(filter.extents[1])")
+    }
+    guard stride > 0, padding >= 0 else { throw ShapeError("stride \(stride) and padding \(padding) make no sense") }
+    let output = geometry(image.extents, filter.extents).output
+    guard output.count > 0 else {
+      throw ShapeError("the kernel is larger than the image with its padding of \(padding)")
+    }
+    return [.batch, .fixed(filter.extents[0]), .fixed(output.rows), .fixed(output.columns)]
+  }
+
+  public func forward(_ operands: [Term], _ emit: Emitter) -> Term {
+    let (image, filter) = (operands[0], operands[1])
+    let geometry = geometry(image.extents, filter.extents)
+    let result = emit.value(
+      .convolve(geometry), [image.dropping(axis: 0), filter], extents: geometry.messageExtents)
+    return result.inserting(axis: 0)
+  }
+
+  public func pullback(to operand: Int, _ point: Linearization, _ emit: Emitter) -> Term? {
+    let (image, filter) = (point.operands[0], point.operands[1])
+    let geometry = geometry(image.extents, filter.extents)
+    let message = point.message.dropping(axis: 0)
+    guard operand == 0 else {
+      return emit.value(
+        .convolveFilterGradient(geometry), [image.dropping(axis: 0), message], extents: filter.extents,
+        isBatched: false)
+    }
+    return emit.value(
+      .convolveInputGradient(geometry), [message, filter], extents: geometry.imageExtents
+    ).inserting(axis: 0)
+  }
+
+  private func geometry(_ image: [Int], _ filter: [Int]) -> Convolution {
+    Convolution(
+      inputChannels: image[1], outputChannels: filter[0], input: Extent(image[2], image[3]),
+      kernel: Extent(filter[2], filter[3]), stride: Extent(stride, stride), padding: Extent(padding, padding))
+  }
+}
+
+/// The convolution of images [B, c, y, x] with filters [o, c, rows, columns].
+public func convolve(
+  _ image: Value, _ filter: Value, stride: Int = 1, padding: Int = 0, file: StaticString = #fileID,
+  line: UInt = #line
+) -> Value {
+  image.graph.apply(Convolve(stride: stride, padding: padding), to: [image, filter], file: file, line: line)
+}

@@ -1,0 +1,46 @@
+import PCKernels
+
+/// ∂L/∂θ for each parameter, summed over the examples of a batch.
+public struct Gradients: Sendable {
+  public var byParameter: [String: Tensor]
+
+  public init(byParameter: [String: Tensor]) { self.byParameter = byParameter }
+
+  public subscript(parameter: String) -> Tensor? { byParameter[parameter] }
+
+  /// √Σg² over all parameters.
+  public var norm: Double { sum { $0 * $0 }.squareRoot() }
+
+  /// ‖self − other‖ over all parameters.
+  public func distance(to other: Gradients) -> Double {
+    sum(with: other) { ($0 - $1) * ($0 - $1) }.squareRoot()
+  }
+
+  /// How this gradient differs from another one, usually backprop's.
+  public func compared(with other: Gradients) -> GradientComparison {
+    let product = sum(with: other) { $0 * $1 }
+    let norms = norm * other.norm
+    return GradientComparison(
+      relativeError: other.norm > 0 ? distance(to: other) / other.norm : (norm > 0 ? .infinity : 0),
+      cosine: norms > 0 ? product / norms : (norm == other.norm ? 1 : 0))
+  }
+
+  private func sum(_ term: (Double) -> Double) -> Double {
+    byParameter.sorted { $0.key < $1.key }.reduce(0) { $1.value.values.reduce($0) { $0 + term($1) } }
+  }
+
+  private func sum(with other: Gradients, _ term: (Double, Double) -> Double) -> Double {
+    byParameter.sorted { $0.key < $1.key }.reduce(0) { total, entry in
+      guard let theirs = other[entry.key] else { return total }
+      return zip(entry.value.values, theirs.values).reduce(total) { $0 + term($1.0, $1.1) }
+    }
+  }
+}
+
+/// The distance between two gradients.
+public struct GradientComparison: Sendable, Hashable {
+  /// ‖g − g*‖ / ‖g*‖ over all parameters.
+  public var relativeError: Double
+  /// g·g* / ‖g‖‖g*‖.
+  public var cosine: Double
+}

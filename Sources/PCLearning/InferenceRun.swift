@@ -1,0 +1,246 @@
+import PCGraphs
+import PCKernels
+import PCPlans
+
+/// One batch under one rule: inference as a state that can be looked at and driven step by step.
+public final class InferenceRun {
+  public let rule: any Rule
+  public let plan: Plan
+  public let batchSize: Int
+  /// Updates made since `initialise`.
+  public private(set) var stepCount = 0
+  let executable: any Executable
+  private var isClosed = false
+
+  init(rule: any Rule, plan: Plan, executable: any Executable, batchSize: Int) {
+    self.rule = rule
+    self.plan = plan
+    self.executable = executable
+    self.batchSize = batchSize
+    setCoefficients()
+  }
+
+  /// Several rules may share a plan, and so an executable; each sets its own coefficients.
+  private func setCoefficients() {
+    for (name, value) in rule.coefficients {
+      if let slot = plan.slot(name) { executable.setSlot(slot, to: value) }
+    }
+    if let slot = plan.slot("gradient scale") { executable.setSlot(slot, to: 1) }
+  }
+
+  func load(_ feed: Feed) { plan.load(feed, into: executable) }
+
+  // MARK: Driving
+
+  public func initialise() {
+    setCoefficients()
+    executable.run(plan.script([.parameters, .batch]))
+    stepCount = 0
+    isClosed = false
+  }
+
+  /// `count` updates of all relaxed vertices.
+  public func step(_ count: Int = 1) {
+    guard plan.phases[.step] != nil else { fatalError("\(rule.name) has no steps to drive") }
+    executable.run(plan.script([.step], steps: count))
+    stepCount += count
+    isClosed = false
+  }
+
+  /// Runs all phases that training runs.
+  public func runAll() {
+    setCoefficients()
+    let schedule = rule.schedule
+    executable.run(plan.script(schedule.phases, steps: schedule.steps))
+    stepCount = schedule.steps
+    isClosed = true
+  }
+
+  /// The closing sweep, after which deterministic messages and gradients belong to the present state.
+  private func close() {
+    guard !isClosed else { return }
+    executable.run(plan.script([.close]))
+    isClosed = true
+  }
+
+  /// Closes the run and says how far inference came.
+  ///
+  /// - Parameters:
+  ///   - tolerance: the residual below which the run counts as converged.
+  ///   - estimatesGradientDistance: whether to take 2T more steps to extrapolate where the gradient is going; the state
+  ///     is put back afterwards.
+  public func finish(tolerance: Double = 0, estimatesGradientDistance: Bool = false) -> Relaxation {
+    close()
+    var relaxation = Relaxation(outcome: .stepLimit, steps: stepCount, energy: .nan, residual: .nan)
+    if let vertex = firstNonFiniteVertex() {
+      relaxation.outcome = .diverged(vertex: vertex, step: stepCount)
+      return relaxation
+    }
+    if let monitor = plan.monitor {
+      executable.run(plan.script([.monitor]))
+      func total(_ terms: some Sequence<Term>) -> Double {
+        terms.reduce(0) { $0 + download($1).values.reduce(0, +) } / Double(batchSize)
+      }
+      relaxation.energy = total(monitor.squaredErrors.values) + total(monitor.losses)
+      relaxation.residual = total(monitor.squaredResiduals.values).squareRoot()
+      if relaxation.residual <= tolerance { relaxation.outcome = .converged }
+    }
+    if estimatesGradientDistance { relaxation.gradientDistance = gradientDistance() }
+    return relaxation
+  }
+
+  /// Steps until the residual is at most `tolerance`, or `limit` steps are taken, or a value is no longer finite; looks
+  /// at the residual every `interval` steps. Needs a monitored run.
+  public func relax(until tolerance: Double, limit: Int, interval: Int = 10) -> Relaxation {
+    guard plan.monitor != nil else { fatalError("relax(until:limit:) needs a run with isMonitored: true") }
+    while true {
+      let relaxation = finish(tolerance: tolerance)
+      guard case .stepLimit = relaxation.outcome, stepCount < limit else { return relaxation }
+      step(min(interval, limit - stepCount))
+    }
+  }
+
+  /// ‖g(T) − g(∞)‖ / ‖g(∞)‖, where g(∞) is extrapolated from g(T), g(T + n), g(T + 2n) as a geometric sequence (Aitken);
+  /// infinite where the differences do not shrink.
+  private func gradientDistance() -> Double? {
+    guard plan.phases[.step] != nil, rule is any IterativeRule, stepCount > 0 else { return nil }
+    let count = stepCount
+    let saved = plan.values.filter { $0.stage == .step }.map { ($0, download($0).values) }
+    let g0 = gradients()
+    step(count)
+    close()
+    let g1 = gradients()
+    step(count)
+    close()
+    let g2 = gradients()
+    for (term, values) in saved { values.withUnsafeBufferPointer { executable.upload($0, to: term.view.buffer) } }
+    stepCount = count
+    isClosed = false
+    close()
+    let first = g1.distance(to: g0)
+    let second = g2.distance(to: g1)
+    guard first > 0 else { return 0 }
+    guard second < first else { return .infinity }
+    return first / (1 - second / first) / g2.norm
+  }
+
+  // MARK: State
+
+  /// The message of a vertex: −∂F/∂ its value, for a relaxed one its weighted error. Deterministic vertices have theirs
+  /// after `finish`.
+  public func message(of vertex: String) -> Tensor {
+    guard let term = plan.messages[index(of: vertex)] else { fatalError("no message arrives at \(vertex)") }
+    return download(term, batched: true)
+  }
+
+  /// What the vertex's children see.
+  public func value(of vertex: String) -> Tensor { download(plan.values[index(of: vertex)], batched: true) }
+
+  /// What the vertex's parents make of it.
+  public func prediction(of vertex: String) -> Tensor { download(plan.predictions[index(of: vertex)], batched: true) }
+
+  /// −∂L/∂input, for the inputs that the run was asked for.
+  public func gradient(ofInput input: String) -> Tensor {
+    guard let index = plan.graph.inputs.firstIndex(where: { $0.name == input }), let term = plan.inputMessages[index]
+    else { fatalError("the run was not asked for the gradient of \(input)") }
+    close()
+    let message = download(term, batched: true)
+    return Tensor(message.extents, message.values.map { -$0 })
+  }
+
+  /// The gradients ∂L/∂θ that the messages give, summed over the examples.
+  public func gradients() -> Gradients {
+    close()
+    var gradients: [String: Tensor] = [:]
+    for (parameter, term) in zip(plan.graph.parameters, plan.gradients) {
+      guard let term else { continue }
+      let values = executable.download(term.view.buffer)
+      gradients[parameter.name] = Tensor(parameter.extents, values.map { -$0 })
+    }
+    return Gradients(byParameter: gradients)
+  }
+
+  /// Σ wL of each example, at the feedforward values.
+  public func losses() -> [Double] {
+    plan.losses.reduce(Array(repeating: 0, count: batchSize)) { sums, term in
+      zip(sums, download(term).values).map(+)
+    }
+  }
+
+  private func index(of vertex: String) -> Int {
+    guard let index = plan.graph.vertices.firstIndex(where: { $0.name == vertex }) else {
+      fatalError("there is no vertex \(vertex); there are \(plan.graph.vertices.map(\.name).joined(separator: ", "))")
+    }
+    return index
+  }
+
+  private func firstNonFiniteVertex() -> String? {
+    for (index, vertex) in plan.graph.vertices.enumerated() {
+      let terms = [plan.values[index]] + (plan.messages[index].map { [$0] } ?? [])
+      for term in terms where !download(term).values.allSatisfy(\.isFinite) { return vertex.name }
+    }
+    return nil
+  }
+
+  /// Steps from the start and names the first vertex and step with a number that is not finite.
+  func locateDivergence() -> (vertex: String, step: Int)? {
+    initialise()
+    close()
+    if let vertex = firstNonFiniteVertex() { return (vertex, 0) }
+    guard let iterative = rule as? any IterativeRule, plan.phases[.step] != nil else { return nil }
+    for _ in 0..<iterative.steps {
+      step()
+      close()
+      if let vertex = firstNonFiniteVertex() { return (vertex, stepCount) }
+    }
+    return nil
+  }
+
+  /// The elements of a term, gathered from its buffer, example by example.
+  func download(_ term: Term, batched: Bool = false) -> Tensor {
+    let flat = executable.download(term.view.buffer)
+    let examples = term.isBatched ? batchSize : 1
+    let each = flat.count / max(examples, 1)
+    var values: [Double] = []
+    values.reserveCapacity(examples * term.count)
+    for example in 0..<examples {
+      term.forEachOffset { values.append(flat[example * each + $0]) }
+    }
+    // The batch axis has one element for each example; the extents then read as the shape does.
+    return Tensor([examples] + term.extents, values)
+  }
+}
+
+extension Term {
+  /// The offsets of the elements in the buffer, in row-major order.
+  func forEachOffset(_ body: (Int) -> Void) {
+    var index = Array(repeating: 0, count: rank)
+    var offset = view.offset
+    while true {
+      body(offset)
+      var axis = rank - 1
+      while axis >= 0 {
+        index[axis] += 1
+        offset += view.strides[axis]
+        if index[axis] < extents[axis] { break }
+        offset -= view.strides[axis] * extents[axis]
+        index[axis] = 0
+        axis -= 1
+      }
+      if axis < 0 { return }
+    }
+  }
+}
+
+extension Plan {
+  func load(_ feed: Feed, into executable: any Executable) {
+    for (input, term) in zip(graph.inputs, inputs) {
+      guard let numbers = feed.arrays[input.name] else { continue }
+      switch numbers {
+      case .floats(let values): values.withUnsafeBufferPointer { executable.upload($0, to: term.view.buffer) }
+      case .doubles(let values): values.withUnsafeBufferPointer { executable.upload($0, to: term.view.buffer) }
+      case .integers(let values): values.withUnsafeBufferPointer { executable.upload($0, to: term.view.buffer) }
+      }
+    }
+  }
+}

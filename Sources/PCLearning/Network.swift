@@ -1,0 +1,144 @@
+import PCDatasets
+import PCGraphs
+import PCKernels
+import PCPlans
+import PCPrimitives
+import PCRandomness
+
+/// A model with parameters, on a backend: what rules run on.
+///
+/// ```swift
+/// let network = try Network(model, on: CPU(), seed: 7)
+/// let fixed = try network.gradients(FixedPredictions(steps: 100), on: feed)
+/// let exact = try network.gradients(Backprop(), on: feed)
+/// print(fixed.compared(with: exact))      // shortfall 1.0e-05, cosine 1.0
+/// ```
+///
+/// Plans are compiled when they are first needed and kept. Use a network from one thread at a time.
+public final class Network {
+  public let model: Model
+  public let backend: any Backend
+  public let seed: UInt64
+  private var storages: [String: any Storage] = [:]
+  private var plans: [String: Plan] = [:]
+  private var executables: [String: any Executable] = [:]
+
+  public var graph: Graph { model.graph }
+
+  /// Draws each parameter by its path from the seed, so that a parameter's values do not depend on the others.
+  public init(_ model: Model, on backend: any Backend, seed: UInt64) throws {
+    self.model = model
+    self.backend = backend
+    self.seed = seed
+    for parameter in model.graph.parameters {
+      let storage = try makeStorage(parameter.name, count: parameter.extents.reduce(1, *))
+      storage.upload(parameter.initialValues(seed: seed))
+    }
+  }
+
+  private func makeStorage(_ name: String, count: Int) throws -> any Storage {
+    if let storage = storages[name], storage.count == count { return storage }
+    let storage = try backend.makeStorage(
+      for: Buffer(name: name, count: count, isBatched: false, isPersistent: true))
+    storages[name] = storage
+    return storage
+  }
+
+  // MARK: Parameters
+
+  /// The values of a parameter; stops if there is none of that name.
+  public func parameter(_ name: String) -> Tensor {
+    guard let parameter = graph.parameters.first(where: { $0.name == name }), let storage = storages[name] else {
+      fatalError("there is no parameter \(name); there are \(graph.parameters.map(\.name).joined(separator: ", "))")
+    }
+    return Tensor(parameter.extents, storage.download())
+  }
+
+  public func setParameter(_ name: String, to value: Tensor) {
+    guard let parameter = graph.parameters.first(where: { $0.name == name }), let storage = storages[name] else {
+      fatalError("there is no parameter \(name); there are \(graph.parameters.map(\.name).joined(separator: ", "))")
+    }
+    guard parameter.extents == value.extents else {
+      fatalError("parameter \(name) has extents \(parameter.extents), not \(value.extents)")
+    }
+    storage.upload(value.values)
+  }
+
+  /// All parameters, by path.
+  public func parameters() -> [String: Tensor] {
+    Dictionary(uniqueKeysWithValues: graph.parameters.map { ($0.name, parameter($0.name)) })
+  }
+
+  // MARK: Plans
+
+  /// The plan of a rule; the optimiser's update belongs to it where there is one.
+  func plan(
+    _ rule: any Rule, optimizer: (any Optimizer)? = nil, clipping: Clipping = .none, wantedInputs: Set<Int> = [],
+    isMonitored: Bool = false
+  ) throws -> (key: String, plan: Plan) {
+    let key = [
+      rule.planKey, optimizer.map { "\($0.name) \(clipping)" } ?? "", "\(wantedInputs.sorted())",
+      isMonitored ? "monitored" : "",
+    ].joined(separator: "|")
+    if let known = plans[key] { return (key, known) }
+    try rule.check(graph)
+    let builder = PlanBuilder(
+      graph, epsilon: backend.epsilon, wantedInputs: wantedInputs, isMonitored: isMonitored)
+    rule.write(builder)
+    if let optimizer { optimizer.writeUpdate(builder, clipping: clipping) }
+    let plan = builder.finish()
+    plans[key] = plan
+    return (key, plan)
+  }
+
+  func executable(_ key: String, _ plan: Plan, batchSize: Int) throws -> any Executable {
+    let key = "\(key)|\(batchSize)"
+    if let known = executables[key] { return known }
+    var bindings: [Int: any Storage] = [:]
+    for (index, buffer) in plan.program.buffers.enumerated() where buffer.isPersistent {
+      bindings[index] = try makeStorage(buffer.name, count: buffer.count)
+    }
+    let executable = try backend.compile(plan.program, batchSize: batchSize, bindings: bindings)
+    executables[key] = executable
+    return executable
+  }
+
+  // MARK: Runs
+
+  /// Prepares inference of a rule on a batch, to be driven by hand.
+  ///
+  /// - Parameters:
+  ///   - isMonitored: whether `result` knows energy and residual; costs memory for the residuals.
+  ///   - gradientOf: names of inputs whose gradient is wanted as well.
+  /// - Throws: a `RuleError` or `FeedError` where rule, graph and batch do not go together.
+  public func run(
+    _ rule: any Rule, on feed: Feed, isMonitored: Bool = false, gradientOf inputs: [String] = []
+  ) throws -> InferenceRun {
+    let wanted = try inputs.map { name in
+      guard let index = graph.inputs.firstIndex(where: { $0.name == name && $0.classes == nil }) else {
+        throw FeedError("there is no input \(name) with a gradient")
+      }
+      return index
+    }
+    let (key, plan) = try plan(rule, wantedInputs: Set(wanted), isMonitored: isMonitored)
+    try feed.check(graph)
+    let executable = try executable(key, plan, batchSize: feed.count)
+    let run = InferenceRun(rule: rule, plan: plan, executable: executable, batchSize: feed.count)
+    run.load(feed)
+    return run
+  }
+
+  /// The gradients of all parameters by a rule on a batch.
+  public func gradients(_ rule: any Rule, on feed: Feed) throws -> Gradients {
+    let run = try run(rule, on: feed)
+    run.runAll()
+    return run.gradients()
+  }
+}
+
+extension Graph.Parameter {
+  /// The first values for a seed, in row-major order.
+  public func initialValues(seed: UInt64) -> [Double] {
+    initializer.draw(extents, from: RandomStream(seed: seed, "parameters", name))
+  }
+}

@@ -1,0 +1,55 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// Adam (Kingma and Ba, ICLR 2015): with g = ∂L/∂θ,
+/// m ← β₁m + (1 − β₁)g, s ← β₂s + (1 − β₂)g², θ ← θ − learningRate · m̂ / (√ŝ + ε),
+/// where m̂ = m / (1 − β₁ᵗ) and ŝ = s / (1 − β₂ᵗ).
+public struct Adam: Optimizer {
+  public let name = "adam"
+  public var learningRate: Double
+  public var beta1: Double
+  public var beta2: Double
+  public var epsilon: Double
+
+  /// The defaults are the paper's.
+  public init(learningRate: Double = 1e-3, beta1: Double = 0.9, beta2: Double = 0.999, epsilon: Double = 1e-8) {
+    self.learningRate = learningRate
+    self.beta1 = beta1
+    self.beta2 = beta2
+    self.epsilon = epsilon
+  }
+
+  public func write(_ update: ParameterUpdate) {
+    let emit = update.emit
+    let mean = update.state("mean")
+    let square = update.state("square")
+    emit.blend(
+      update.direction, into: mean, alpha: update.coefficient("1 - beta1"), beta: update.coefficient("beta1"),
+      stage: .step)
+    emit.write(
+      .elementwise(.multiply, extents: square.extents), [update.direction.view, update.direction.view],
+      to: [square.view], alpha: update.coefficient("1 - beta2"), beta: update.coefficient("beta2"), stage: .step)
+    // √ŝ + ε and m̂ share the factor √(1 − β₂ᵗ), which goes into ε and the learning rate.
+    let root = emit.map(.sqrt, square)
+    emit.write(
+      .elementwise(.one, extents: root.extents), [], to: [root.view], alpha: update.coefficient("scaled epsilon"),
+      beta: .one, stage: .step)
+    emit.write(
+      .elementwise(.divide, extents: root.extents), [mean.view, root.view], to: [update.parameter.view],
+      alpha: update.coefficient("scaled learning rate"), beta: .one, stage: .step)
+  }
+
+  public func coefficients(step: Int) -> [String: Double] {
+    let correction1 = 1 - pow(beta1, Double(step))
+    let correction2 = (1 - pow(beta2, Double(step))).squareRoot()
+    return [
+      "beta1": beta1, "1 - beta1": 1 - beta1, "beta2": beta2, "1 - beta2": 1 - beta2,
+      "scaled epsilon": epsilon * correction2, "scaled learning rate": learningRate * correction2 / correction1,
+    ]
+  }
+}

@@ -1,0 +1,80 @@
+import PCGraphs
+import PCPlans
+import PCPrimitives
+
+/// Turns gradients into updates of the parameters, as instructions of the plan.
+public protocol Optimizer: Sendable {
+  /// The name that the command line and reports use.
+  var name: String { get }
+  var learningRate: Double { get set }
+
+  /// Writes the update of one parameter. `direction` is the way down, −∂L/∂θ.
+  func write(_ update: ParameterUpdate)
+
+  /// The coefficients for update number `step`, which counts from 1.
+  func coefficients(step: Int) -> [String: Double]
+}
+
+/// What an optimiser has at hand for one parameter.
+public struct ParameterUpdate {
+  public let emit: Emitter
+  public let parameter: Term
+  public let direction: Term
+  let name: String
+
+  /// A state that lives as long as the parameter, zero at first.
+  public func state(_ role: String) -> Term {
+    emit.makeTerm(
+      "\(name):\(role)", parameter.extents, isBatched: false, stage: .step, isPersistent: true)
+  }
+
+  /// The coefficient that `coefficients(step:)` names.
+  public func coefficient(_ name: String) -> Scalar { .slot(emit.makeSlot(name)) }
+}
+
+/// Limits on the gradient before the optimiser sees it.
+public enum Clipping: Sendable, Hashable {
+  case none
+  /// Each element within ±limit.
+  case byValue(Double)
+  /// The gradient of all parameters scaled down to this norm where it is longer.
+  case byNorm(Double)
+}
+
+extension Optimizer {
+  /// Writes the norm of the gradient into the closing phase, and the update of every trained parameter as its own.
+  func writeUpdate(_ plan: PlanBuilder, clipping: Clipping) {
+    let emit = plan.emit
+    plan.begin(.close)
+    emit.label = "optimizer"
+    let norm = emit.makeTerm("squared gradient norm", [1], isBatched: false, stage: .step)
+    let trained = plan.graph.parameters.indices.filter { plan.gradients[$0] != nil }
+    for (position, index) in trained.enumerated() {
+      guard let gradient = plan.gradients[index]?.reshaped([1, plan.gradients[index]?.count ?? 0]) else { continue }
+      let row = View(buffer: gradient.view.buffer, offset: gradient.view.offset, strides: [0, 0, 1])
+      emit.write(
+        .contract(extents: [1, 1, gradient.count]), [row, row],
+        to: [View(buffer: norm.view.buffer, strides: [0, 0, 0])], beta: position == 0 ? .zero : .one, stage: .step)
+    }
+    plan.squaredGradientNorm = norm
+
+    plan.begin(.update)
+    var scale: Term?
+    if case .byNorm(let limit) = clipping {
+      let length = emit.map(.sqrt, norm)
+      let ratio = emit.map(.reciprocal, length, alpha: .constant(limit))
+      scale = emit.combine(.minimum, ratio, emit.constant(1, [1], isBatched: false, stage: .step))
+    }
+    for index in trained {
+      guard let gradient = plan.gradients[index] else { continue }
+      let parameter = plan.graph.parameters[index]
+      emit.label = parameter.name
+      var direction = gradient
+      if case .byValue(let limit) = clipping { direction = emit.map(.clip(limit: limit), gradient) }
+      if let scale { direction = emit.multiply(gradient, scale) }
+      write(
+        ParameterUpdate(
+          emit: emit, parameter: plan.term(parameter.value), direction: direction, name: "\(name):\(parameter.name)"))
+    }
+  }
+}

@@ -1,0 +1,24 @@
+import PCGraphs
+import PCPlans
+
+/// Backpropagation: every vertex deterministic, one reverse sweep. The yardstick of all other rules.
+public struct Backprop: Rule {
+  public let name = "backprop"
+  public init() {}
+
+  public func write(_ plan: PlanBuilder) {
+    plan.predictAll()
+    plan.writeLosses()
+    let graph = plan.graph
+    var wanted = plan.closingValues
+    wanted.formUnion(graph.vertices.map(\.result))
+    let sweep = Sweep(
+      plan, messages: plan.messages, wanted: wanted, lossMessages: graph.losses.indices.map(plan.lossMessage))
+    for vertex in graph.vertices.indices.reversed() where graph.vertices[vertex].kind != .parametric {
+      sweep.messages[vertex] = plan.message(of: vertex, from: sweep)
+      plan.messages[vertex] = sweep.messages[vertex]
+    }
+    plan.begin(.close)
+    plan.writeGradients(sweep)
+  }
+}

@@ -1,0 +1,105 @@
+import PCGraphs
+import PCPlans
+import PCPrimitives
+
+/// Messages under fixed predictions as a sum over depths, without steps.
+///
+/// After T steps of size h, m_i(T) = Σ_d c_d(T) g_i^(d), where g_i^(d) is backprop's negative gradient restricted to the
+/// paths from i to a loss that cross d relaxed vertices, and c_d(T) = P[Binomial(T, h) ≥ d]. The parts g^(d) come from
+/// one backward pass for each distinct depth; the sum is taken before parameters are touched.
+///
+/// Two savings leave the result exact to rounding: a part with c_d < ε may be dropped, since c falls with d. And a part
+/// may be *pooled* with others once it is saturated even at the deepest place it can still reach: at vertex i if
+/// 1 − c_{d + a_i} < ε, with a_i the largest number of relaxed vertices above i. A graph with one depth for each vertex
+/// costs one backward pass.
+struct ClosedForm {
+  enum Part: Hashable {
+    case dropped
+    /// Coefficient 1 here and everywhere above.
+    case pooled
+    case depth(Int)
+  }
+
+  /// What becomes of the part of depth d (the vertex included) at a vertex.
+  var part: (_ vertex: Int, _ depth: Int) -> Part
+  var coefficient: (_ depth: Int) -> Scalar
+
+  func write(_ plan: PlanBuilder) {
+    let graph = plan.graph
+    plan.predictAll()
+    plan.writeLosses()
+    let lossMessages = graph.losses.indices.map(plan.lossMessage)
+    let batched = graph.vertices.indices.filter { graph.vertices[$0].kind != .parametric }
+    let wanted = Set(batched.map { graph.vertices[$0].result })
+    let nothing: [Term?] = Array(repeating: nil, count: graph.vertices.count)
+    var sweeps: [Part: Sweep] = [:]
+    func sweep(_ part: Part) -> Sweep {
+      if let known = sweeps[part] { return known }
+      let made = Sweep(plan, messages: nothing, wanted: wanted, lossMessages: [])
+      sweeps[part] = made
+      return made
+    }
+
+    for vertex in batched.reversed() {
+      let own = graph.vertices[vertex].kind == .relaxed ? 1 : 0
+      let clamp = graph.vertices[vertex].clamp
+      var arriving: [Part: [Term]] = [:]
+      if clamp == nil || clamp?.mask != nil {
+        for index in plan.lossesFeeding(vertex) {
+          arriving[part(vertex, own), default: []].append(lossMessages[index])
+        }
+        for (source, sweep) in sweeps.sorted(by: { $0.key < $1.key }) {
+          let target: Part = if case .depth(let d) = source { part(vertex, d + own) } else { source }
+          guard target != .dropped else { continue }
+          let terms = sweep.arriving(at: graph.vertices[vertex].result)
+          if !terms.isEmpty { arriving[target, default: []] += terms }
+        }
+      }
+      arriving[.dropped] = nil
+      plan.emit.label = graph.vertices[vertex].name
+      var parts: [Part: Term] = [:]
+      for (key, terms) in arriving.sorted(by: { $0.key < $1.key }) {
+        guard let sum = plan.sum(terms, name: plan.name(vertex, "\(key)")) else { continue }
+        // No path crosses a clamped element.
+        parts[key] = clamp == nil ? sum : plan.clamping(vertex, sum) { _ in plan.zero(like: vertex) }
+      }
+      if clamp != nil {
+        let error = plan.clamping(vertex, plan.zero(like: vertex), to: plan.clampedError(vertex))
+        let key = part(vertex, 0)
+        if key != .dropped { parts[key] = parts[key].map { plan.emit.add($0, error) } ?? error }
+      }
+      for (key, term) in parts { sweep(key).messages[vertex] = term }
+      plan.messages[vertex] = combine(parts, vertex, plan)
+    }
+
+    plan.begin(.close)
+    let closing = Sweep(plan, messages: plan.messages, wanted: plan.closingValues, lossMessages: lossMessages)
+    plan.writeGradients(closing)
+  }
+
+  /// Σ_d c_d g^(d).
+  private func combine(_ parts: [Part: Term], _ vertex: Int, _ plan: PlanBuilder) -> Term? {
+    let ordered = parts.sorted { $0.key < $1.key }
+    guard let first = ordered.first else { return nil }
+    if ordered.count == 1, first.key == .pooled { return first.value }
+    let total = plan.emit.makeTerm(
+      plan.name(vertex, "message"), first.value.extents, isBatched: true, stage: .batch)
+    for (position, (key, term)) in ordered.enumerated() {
+      let scale: Scalar = if case .depth(let d) = key { coefficient(d) } else { .one }
+      plan.emit.blend(term, into: total, alpha: scale, beta: position == 0 ? .zero : .one)
+    }
+    return total
+  }
+}
+
+extension ClosedForm.Part: Comparable {
+  private var order: Int {
+    switch self {
+    case .dropped: -2
+    case .pooled: -1
+    case .depth(let d): d
+    }
+  }
+
+  static func < (lhs: ClosedForm.Part, rhs: ClosedForm.Part) -> Bool { lhs.order < rhs.order }
+}

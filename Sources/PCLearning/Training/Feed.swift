@@ -1,0 +1,89 @@
+import PCDatasets
+import PCGraphs
+import PCPrimitives
+
+/// The numbers of one batch, by the names of the graph's inputs.
+public struct Feed: Sendable {
+  public enum Numbers: Sendable {
+    case floats([Float])
+    case doubles([Double])
+    case integers([Int32])
+
+    public var count: Int {
+      switch self {
+      case .floats(let values): values.count
+      case .doubles(let values): values.count
+      case .integers(let values): values.count
+      }
+    }
+  }
+
+  /// Examples in the batch.
+  public var count: Int
+  public var arrays: [String: Numbers]
+
+  public init(count: Int, _ arrays: [String: Numbers]) {
+    self.count = count
+    self.arrays = arrays
+  }
+
+  /// A batch of a data set for a graph with one input and one set of labels, whatever they are called.
+  ///
+  /// - Throws: a `FeedError` where the graph has other inputs.
+  public init(_ batch: Batch, for graph: Graph) throws(FeedError) {
+    let reals = graph.inputs.filter { $0.classes == nil }
+    let labels = graph.inputs.filter { $0.classes != nil }
+    guard reals.count == 1, labels.count <= 1 else {
+      throw FeedError("a data set feeds a graph with one input and one set of labels; this one has "
+        + graph.inputs.map(\.name).joined(separator: ", "))
+    }
+    var arrays: [String: Numbers] = [reals[0].name: .floats(batch.inputs)]
+    if let label = labels.first { arrays[label.name] = .integers(batch.labels) }
+    self.init(count: batch.count, arrays)
+  }
+
+  /// Throws where the numbers are not what the graph takes: a missing input, a wrong count, a number that is not
+  /// finite, a label out of range.
+  public func check(_ graph: Graph) throws(FeedError) {
+    guard count > 0 else { throw FeedError("the batch has no examples") }
+    for input in graph.inputs {
+      guard let numbers = arrays[input.name] else { throw FeedError("the batch has no numbers for \(input.name)") }
+      let expected = graph.values[input.value].shape.count * count
+      guard numbers.count == expected else {
+        throw FeedError(
+          "\(input.name) takes \(expected) numbers for \(count) examples of shape "
+            + "\(graph.values[input.value].shape), but there are \(numbers.count)")
+      }
+      let each = graph.values[input.value].shape.count
+      switch numbers {
+      case .floats(let values):
+        try check(finite: values, input.name, each: each)
+      case .doubles(let values):
+        try check(finite: values, input.name, each: each)
+      case .integers(let values):
+        guard let classes = input.classes else {
+          throw FeedError("\(input.name) takes real numbers, not integers")
+        }
+        if let place = values.firstIndex(where: { $0 < 0 || $0 >= classes }) {
+          throw FeedError("label \(values[place]) of example \(place / each) is outside 0..<\(classes)")
+        }
+        continue
+      }
+      guard input.classes == nil else { throw FeedError("\(input.name) takes integer labels") }
+    }
+  }
+
+  private func check<T: BinaryFloatingPoint>(finite values: [T], _ name: String, each: Int) throws(FeedError) {
+    // x − x is 0 for finite x and NaN otherwise: one sum finds whether to look closer.
+    var sum: T = 0
+    for value in values { sum += value - value }
+    guard !(sum == 0), let place = values.firstIndex(where: { !$0.isFinite }) else { return }
+    throw FeedError("\(name) of example \(place / each) holds \(values[place]); numbers must be finite")
+  }
+}
+
+/// Why a batch does not fit a graph, in a sentence.
+public struct FeedError: Error, Sendable, Hashable, CustomStringConvertible {
+  public var description: String
+  public init(_ description: String) { self.description = description }
+}

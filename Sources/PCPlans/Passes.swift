@@ -1,0 +1,103 @@
+import PCPrimitives
+
+/// Passes that rewrite a finished program and keep its meaning.
+extension Program {
+  /// Lets an instruction write straight to where its value is blended to.
+  ///
+  /// `x ← f(…); y ← a·x + b·y` becomes `y ← a·f(…) + b·y`, where x is read nowhere else: so the update of a message,
+  /// `m ← (1 − h) m + h·Jᵀm`, is the epilogue of the last matrix product or convolution of its pullback.
+  ///
+  /// - Parameter kept: buffers that are read from outside of the program.
+  public mutating func fuseBlends(keeping kept: Set<Int>) {
+    var uses = Array(repeating: 0, count: buffers.count)
+    for section in sections {
+      for instruction in section.instructions {
+        for view in instruction.operands + instruction.results { uses[view.buffer] += 1 }
+      }
+    }
+    for section in sections.indices {
+      var instructions = sections[section].instructions
+      var removed = Set<Int>()
+      for (position, blend) in instructions.enumerated() {
+        guard case .elementwise(.identity, let extents) = blend.primitive else { continue }
+        let source = blend.operands[0]
+        let target = blend.results[0]
+        guard uses[source.buffer] == 2, !buffers[source.buffer].isPersistent, !kept.contains(source.buffer),
+          buffers[source.buffer].isBatched == buffers[target.buffer].isBatched,
+          source.strides == target.strides, source.offset == 0,
+          isWhole(source, extents: extents),
+          let maker = instructions[..<position].lastIndex(where: { $0.results.contains { $0.buffer == source.buffer } }),
+          !removed.contains(maker)
+        else { continue }
+        let made = instructions[maker]
+        guard made.results.count == 1, made.alpha == .one, made.beta == .zero, made.results[0].offset == 0,
+          made.primitive.denseResultExtents.reduce(1, *) == buffers[source.buffer].count,
+          made.operands.allSatisfy({ $0.buffer != target.buffer }),
+          instructions[(maker + 1)..<position].enumerated().allSatisfy({ offset, other in
+            removed.contains(maker + 1 + offset)
+              || !(other.operands + other.results).contains { $0.buffer == target.buffer }
+          })
+        else { continue }
+        var fused = made
+        fused.results[0].buffer = target.buffer
+        fused.results[0].offset = target.offset
+        fused.alpha = blend.alpha
+        fused.beta = blend.beta
+        instructions[maker] = fused
+        removed.insert(position)
+        uses[source.buffer] = 0
+      }
+      sections[section].instructions = instructions.enumerated().filter { !removed.contains($0.offset) }.map(\.element)
+    }
+    dropUnusedBuffers(keeping: kept)
+  }
+
+  /// Whether a view runs over its whole buffer in order.
+  private func isWhole(_ view: View, extents: [Int]) -> Bool {
+    var expected = 1
+    for (extent, stride) in zip(extents, view.strides).reversed() where extent != 1 {
+      guard stride == expected else { return false }
+      expected *= extent
+    }
+    return expected == buffers[view.buffer].count
+  }
+
+  /// Takes the elements of buffers that nothing reads or writes any more; their numbers stay.
+  private mutating func dropUnusedBuffers(keeping kept: Set<Int>) {
+    var isUsed = buffers.indices.map { buffers[$0].isPersistent || kept.contains($0) }
+    for section in sections {
+      for instruction in section.instructions {
+        for view in instruction.operands + instruction.results { isUsed[view.buffer] = true }
+      }
+    }
+    for buffer in buffers.indices where !isUsed[buffer] { buffers[buffer].count = 0 }
+  }
+
+  /// In each section, moves sums over the examples behind the instructions that work example by example.
+  ///
+  /// A backend runs consecutive instructions of the second kind on one tile of examples after the other, and needs all
+  /// tiles to meet before a sum: so they should meet once.
+  public mutating func gatherSumsOverExamples() {
+    for section in sections.indices {
+      var early: [Instruction] = []
+      var late: [Instruction] = []
+      var lateReads = Set<Int>()
+      var lateWrites = Set<Int>()
+      for instruction in sections[section].instructions {
+        let reads = instruction.operands.map(\.buffer)
+        let writes = instruction.results.map(\.buffer)
+        let isFree =
+          buffers[writes[0]].isBatched && reads.allSatisfy { !lateWrites.contains($0) }
+          && writes.allSatisfy { !lateReads.contains($0) && !lateWrites.contains($0) }
+        if isFree || late.isEmpty && buffers[writes[0]].isBatched {
+          early.append(instruction)
+        } else {
+          late.append(instruction)
+          lateReads.formUnion(reads)
+          lateWrites.formUnion(writes)
+        }
+      }
+      sections[section].instructions = early + late
+    }
+  }
+}

@@ -1,0 +1,79 @@
+import PCGraphs
+import PCPrimitives
+
+/// The parts of a plan's program, in the order in which they run.
+public enum Phase: String, Sendable, CaseIterable {
+  /// What depends on parameters alone.
+  case parameters
+  /// The feedforward pass, the losses, and everything else that is constant during inference.
+  case batch
+  /// One step of inference; absent where a rule has none.
+  case step
+  /// The closing deterministic sweep and the gradients.
+  case close
+  /// Energy and residual, where the plan was asked for them.
+  case monitor
+  /// The optimiser's update, where there is one.
+  case update
+}
+
+/// A graph under a rule, as a static program: what is computed, in which order, into which buffers.
+///
+/// A plan knows no batch size and no backend; a backend compiles it for both.
+public struct Plan: Sendable {
+  public var graph: Graph
+  public var program: Program
+  public var phases: [Phase: Int]
+  /// For each input of the graph, its term.
+  public var inputs: [Term]
+  /// For each parameter of the graph, its term.
+  public var parameters: [Term]
+  /// For each parameter, the direction that lowers the energy, −∂L/∂θ summed over the examples and scaled by the
+  /// slot `gradient scale`; `nil` where it is not trained or no loss reaches it.
+  public var gradients: [Term?]
+  /// For each vertex, the value that its children see.
+  public var values: [Term]
+  /// For each vertex, its prediction from its parents.
+  public var predictions: [Term]
+  /// For each vertex, its message at the end of inference; `nil` where none arrives.
+  public var messages: [Term?]
+  /// Messages to the inputs that were asked for, by input.
+  public var inputMessages: [Int: Term]
+  /// For each loss, its weighted value for each example.
+  public var losses: [Term]
+  /// Σ ½‖v − p‖² and Σ (dv/dt)² for each example, by vertex, where the plan was asked for them.
+  public var monitor: Monitor?
+  /// Σg² over all parameters, after the closing phase, where the plan has an optimiser.
+  public var squaredGradientNorm: Term?
+
+  public struct Monitor: Sendable {
+    public var squaredErrors: [Int: Term]
+    public var squaredResiduals: [Int: Term]
+    /// For each loss, its weighted value for each example, at the values that inference ended with.
+    public var losses: [Term]
+  }
+
+  /// Buffers that are filled or read from outside of the program.
+  var visibleBuffers: Set<Int> {
+    var terms = inputs + parameters + values + predictions + losses + inputMessages.values
+    terms += (gradients + messages + [squaredGradientNorm]).compactMap { $0 }
+    if let monitor { terms += Array(monitor.squaredErrors.values) + Array(monitor.squaredResiduals.values) + monitor.losses }
+    return Set(terms.map(\.view.buffer))
+  }
+
+  /// The script that runs the given phases, the step `steps` times.
+  public func script(_ wanted: [Phase], steps: Int = 1) -> [Passage] {
+    wanted.compactMap { phase in
+      phases[phase].map { Passage(section: $0, count: phase == .step ? steps : 1) }
+    }
+  }
+
+  /// Multiply-adds of matrix and convolution work that one example needs in a phase.
+  public func multiplyAdds(in phase: Phase) -> Int {
+    guard let section = phases[phase] else { return 0 }
+    return program.sections[section].instructions.reduce(0) { $0 + $1.primitive.multiplyAdds }
+  }
+
+  /// The slot of a coefficient, if the program reads it.
+  public func slot(_ name: String) -> Int? { program.slots.firstIndex(of: name) }
+}

@@ -1,0 +1,268 @@
+import PCGraphs
+import PCPrimitives
+
+/// Writes a plan: the building blocks that rules put together.
+///
+/// A rule predicts vertices in forward order, states what their values are, and collects messages with `Sweep`s in the
+/// order that it needs. Where an instruction ends up (once for a batch, or in each step) follows from its operands.
+public final class PlanBuilder {
+  public let graph: Graph
+  public let emit = Emitter()
+
+  /// For each value of the graph, the term that its readers see.
+  public private(set) var terms: [Term?]
+  /// For each vertex, its latest prediction.
+  public private(set) var predictions: [Term?]
+  public var messages: [Term?]
+  public private(set) var gradients: [Term?]
+  public private(set) var losses: [Term?]
+  /// Σg² over all parameters, where an optimiser asked for it.
+  public var squaredGradientNorm: Term?
+
+  /// The inputs whose gradient is wanted as well, by index.
+  public let wantedInputs: Set<Int>
+  public let epsilon: Double
+  /// Whether energy and residual are to be written.
+  public let isMonitored: Bool
+
+  private var points: [Int: (operands: [Term], result: Term)] = [:]
+  private var phases: [Phase: Int] = [:]
+  private var inputMessages: [Int: Term] = [:]
+  private var monitor: Plan.Monitor?
+  let children: [[Int]]
+  let lossesFed: [[Int]]
+
+  /// - Parameter epsilon: the relative rounding of the numbers that the plan will run with; what changes a result by
+  ///   less may be left out.
+  public init(_ graph: Graph, epsilon: Double = 0x1p-52, wantedInputs: Set<Int> = [], isMonitored: Bool = false) {
+    self.graph = graph
+    self.epsilon = epsilon
+    self.wantedInputs = wantedInputs
+    self.isMonitored = isMonitored
+    terms = Array(repeating: nil, count: graph.values.count)
+    predictions = Array(repeating: nil, count: graph.vertices.count)
+    messages = Array(repeating: nil, count: graph.vertices.count)
+    gradients = Array(repeating: nil, count: graph.parameters.count)
+    losses = Array(repeating: nil, count: graph.losses.count)
+    children = graph.children()
+    lossesFed = graph.lossesFed()
+    begin(.parameters, receiving: [.parameters])
+    begin(.batch, receiving: [.batch, .step])
+    for input in graph.inputs {
+      let value = graph.values[input.value]
+      terms[input.value] = emit.makeTerm(
+        input.name, value.shape.extents, isBatched: true, stage: .batch, element: value.element)
+    }
+    for parameter in graph.parameters {
+      terms[parameter.value] = emit.makeTerm(
+        parameter.name, parameter.extents, isBatched: false, stage: .parameters, isPersistent: true)
+    }
+  }
+
+  /// Starts a phase, to which instructions of `stages` go from now on.
+  public func begin(_ phase: Phase, receiving stages: [Stage] = [.step]) {
+    let section = phases[phase] ?? emit.makeSection(phase.rawValue)
+    phases[phase] = section
+    for stage in stages { emit.sections[stage] = section }
+  }
+
+  // MARK: Forward
+
+  /// The term that readers of a value see.
+  public func term(_ value: Int) -> Term {
+    guard let term = terms[value] else { fatalError("the value \(graph.values[value].name) is read before it is made") }
+    return term
+  }
+
+  /// Writes the operations of a vertex, from its operands' present terms.
+  @discardableResult
+  public func predict(_ vertex: Int) -> Term {
+    emit.label = graph.vertices[vertex].name
+    for index in graph.vertices[vertex].nodes {
+      let node = graph.nodes[index]
+      let operands = node.operands.map(term)
+      let result = node.operation.forward(operands, emit)
+      points[index] = (operands, result)
+      terms[node.result] = result
+    }
+    let prediction = term(graph.vertices[vertex].result)
+    predictions[vertex] = prediction
+    return prediction
+  }
+
+  /// States what readers of a vertex see from now on.
+  public func setValue(of vertex: Int, to term: Term) { terms[graph.vertices[vertex].result] = term }
+
+  public func value(of vertex: Int) -> Term { term(graph.vertices[vertex].result) }
+
+  public func prediction(of vertex: Int) -> Term {
+    guard let term = predictions[vertex] else { fatalError("\(graph.vertices[vertex].name) is not predicted yet") }
+    return term
+  }
+
+  /// `x` with the clamped elements of the vertex replaced by those of `held`; `x` itself where nothing is clamped.
+  public func clamping(_ vertex: Int, _ x: Term, to held: (Term) -> Term) -> Term {
+    guard let clamp = graph.vertices[vertex].clamp else { return x }
+    let replacement = held(term(clamp.target))
+    guard let mask = clamp.mask else { return replacement }
+    return emit.select(term(mask), replacement, x)
+  }
+
+  /// The feedforward pass: every vertex predicted, its value its prediction, clamped elements held.
+  public func predictAll() {
+    for vertex in graph.vertices.indices {
+      let prediction = predict(vertex)
+      setValue(of: vertex, to: clamping(vertex, prediction) { $0 })
+    }
+  }
+
+  /// The error target − prediction that a clamped vertex sends at its clamped elements.
+  public func clampedError(_ vertex: Int) -> (Term) -> Term {
+    { target in self.emit.subtract(target, self.prediction(of: vertex)) }
+  }
+
+  // MARK: Losses
+
+  /// Writes the weighted losses from the present values.
+  public func writeLosses() {
+    for (index, loss) in graph.losses.enumerated() {
+      emit.label = loss.name
+      let value = loss.function.value(prediction: term(loss.prediction), target: term(loss.target), emit)
+      losses[index] = loss.weight == 1 ? value : emit.scale(value, by: loss.weight)
+    }
+  }
+
+  /// Writes, for the monitor phase, the weighted losses at the values that inference ended with.
+  public func writeFinalLosses() {
+    monitor?.losses = graph.losses.map { loss in
+      emit.label = loss.name
+      let value = loss.function.value(prediction: term(loss.prediction), target: term(loss.target), emit)
+      return loss.weight == 1 ? value : emit.scale(value, by: loss.weight)
+    }
+  }
+
+  /// The weighted message of a loss, from the present values.
+  public func lossMessage(_ index: Int) -> Term {
+    let loss = graph.losses[index]
+    emit.label = loss.name
+    let message = loss.function.message(prediction: term(loss.prediction), target: term(loss.target), emit)
+    return loss.weight == 1 ? message : emit.scale(message, by: loss.weight)
+  }
+
+  func point(_ node: Int) -> (operands: [Term], result: Term) {
+    guard let point = points[node] else { fatalError("\(graph.nodes[node].operation.name) is linearised too early") }
+    return point
+  }
+
+  // MARK: Sums
+
+  /// `target ← alpha · Σ terms + beta · target`.
+  public func accumulate(
+    _ terms: [Term], into target: Term, alpha: Scalar = .one, beta: Scalar = .zero, stage: Stage? = nil
+  ) {
+    for (position, term) in terms.enumerated() {
+      emit.blend(term, into: target, alpha: alpha, beta: position == 0 ? beta : .one, stage: stage)
+    }
+  }
+
+  /// Σ terms: the term itself where there is one, `nil` where there is none.
+  public func sum(_ terms: [Term], name: String) -> Term? {
+    guard let first = terms.first else { return nil }
+    guard terms.count > 1 else { return first }
+    let stage = terms.map(\.stage).max() ?? .step
+    let target = emit.makeTerm(name, first.extents, isBatched: first.isBatched, stage: stage)
+    accumulate(terms, into: target, stage: stage)
+    return target
+  }
+
+  // MARK: Messages and gradients
+
+  /// Values through which deterministic vertices and parameters are reached, rather than relaxed vertices.
+  public var closingValues: Set<Int> {
+    var wanted = Set(graph.vertices.filter { $0.kind != .relaxed }.map(\.result))
+    wanted.formUnion(graph.parameters.filter(\.isTrainable).map(\.value))
+    wanted.formUnion(wantedInputs.map { graph.inputs[$0].value })
+    return wanted
+  }
+
+  /// Writes the gradients of the parameters (and the wanted inputs) from the messages of a sweep whose batched vertices
+  /// have theirs.
+  public func writeGradients(_ sweep: Sweep) {
+    for vertex in graph.vertices.indices.reversed() where graph.vertices[vertex].kind == .parametric {
+      sweep.messages[vertex] = sum(sweep.arriving(at: graph.vertices[vertex].result), name: name(vertex, "message"))
+      messages[vertex] = sweep.messages[vertex]
+    }
+    let scale = Scalar.slot(emit.makeSlot("gradient scale"))
+    for (index, parameter) in graph.parameters.enumerated() where parameter.isTrainable {
+      let terms = sweep.arriving(at: parameter.value)
+      guard let stage = terms.map(\.stage).max() else { continue }
+      emit.label = parameter.name
+      let gradient =
+        gradients[index]
+        ?? emit.makeTerm("\(parameter.name).gradient", parameter.extents, isBatched: false, stage: .step)
+      accumulate(terms, into: gradient, alpha: scale, stage: stage)
+      gradients[index] = gradient
+    }
+    for index in wantedInputs.sorted() {
+      let terms = sweep.arriving(at: graph.inputs[index].value)
+      inputMessages[index] = sum(terms, name: "\(graph.inputs[index].name).message")
+    }
+  }
+
+  public func name(_ vertex: Int, _ role: String) -> String { "\(graph.vertices[vertex].name).\(role)" }
+
+  /// Writes, for the monitor phase, ½‖error‖² of the vertices in `errors` and ‖residual‖² of those in `residuals`.
+  public func writeMonitor(errors: [Int: Term], residuals: [Int: Term]) {
+    func squares(_ terms: [Int: Term], factor: Double) -> [Int: Term] {
+      var sums: [Int: Term] = [:]
+      for (vertex, term) in terms.sorted(by: { $0.key < $1.key }) {
+        emit.label = graph.vertices[vertex].name
+        let product = emit.combine(.multiply, term, term, alpha: .constant(factor))
+        sums[vertex] = emit.reduce(.sum, product, axes: Array(0..<product.rank))
+      }
+      return sums
+    }
+    monitor = .init(
+      squaredErrors: squares(errors, factor: 0.5), squaredResiduals: squares(residuals, factor: 1),
+      losses: losses.compactMap { $0 })
+  }
+
+  // MARK: The finished plan
+
+  /// The plan; simplified by the passes that keep its meaning.
+  public func finish() -> Plan {
+    var plan = Plan(
+      graph: graph, program: Program(), phases: phases, inputs: graph.inputs.map { term($0.value) },
+      parameters: graph.parameters.map { term($0.value) }, gradients: gradients,
+      values: graph.vertices.indices.map(value(of:)), predictions: graph.vertices.indices.map(prediction(of:)),
+      messages: messages, inputMessages: inputMessages, losses: losses.compactMap { $0 }, monitor: monitor,
+      squaredGradientNorm: squaredGradientNorm)
+    emit.rewrite { program in
+      program.fuseBlends(keeping: plan.visibleBuffers)
+      program.gatherSumsOverExamples()
+    }
+    plan.program = emit.program
+    return plan
+  }
+}
+
+extension PlanBuilder {
+  /// What a vertex passes on that has no value of its own: the sum of what arrives, but at clamped elements their error;
+  /// `nil` where nothing arrives and nothing is clamped.
+  public func message(of vertex: Int, from sweep: Sweep) -> Term? {
+    let sum = sum(sweep.arriving(at: graph.vertices[vertex].result), name: name(vertex, "message"))
+    guard graph.vertices[vertex].clamp != nil else { return sum }
+    emit.label = graph.vertices[vertex].name
+    return clamping(vertex, sum ?? zero(like: vertex), to: clampedError(vertex))
+  }
+
+  /// Zeros of the vertex's extents.
+  public func zero(like vertex: Int) -> Term {
+    emit.constant(0, value(of: vertex).extents, isBatched: value(of: vertex).isBatched)
+  }
+}
+
+extension PlanBuilder {
+  /// The losses that a vertex's value feeds.
+  public func lossesFeeding(_ vertex: Int) -> [Int] { lossesFed[vertex] }
+}
