@@ -1,0 +1,82 @@
+import PCInterchange
+
+/// What can be wrong with data from outside. The description is one sentence for the user.
+public enum DataError: Error, Equatable {
+  /// No data set has this name.
+  case unknownDataset(name: String, known: [String])
+  /// The data set is read from files, and no folder was given.
+  case missingDirectory(dataset: String)
+  /// None of the paths exists.
+  case missingFile(dataset: String, tried: [String])
+  /// The system refused, for this reason.
+  case unreadable(path: String, reason: String)
+  /// The file, unpacked if it is packed, is shorter than its format says. Sizes in bytes.
+  case truncated(path: String, expected: Int, found: Int)
+  /// The file is longer than its format says; of a packed file only `found` bytes were unpacked.
+  case oversized(path: String, expected: Int, found: Int)
+  /// The first four bytes are not those of the format.
+  case badMagic(path: String, expected: UInt32, found: UInt32)
+  /// The gzip stream is damaged.
+  case corruptGzip(path: String, reason: String)
+  /// A label is not in 0 ..< `classes`. `source` is a file or, for arrays from memory, the data set's name.
+  case labelOutOfRange(source: String, record: Int, value: Int, classes: Int)
+  /// An input is infinite or not a number.
+  case nonFinite(source: String, example: Int, element: Int, value: String)
+  /// As many images as labels are needed.
+  case countsDiffer(images: String, imageCount: Int, labels: String, labelCount: Int)
+  /// The inputs are not `expected` numbers, the number of labels times the size of an example.
+  case inputCount(source: String, expected: Int, found: Int)
+  /// The examples' shape has a dimension below 1, or no classes were declared.
+  case badShape(source: String, shape: [Int], classes: Int)
+  /// There is no example.
+  case empty(source: String)
+  /// The examples of training and test differ in shape or number of classes.
+  case splitDiffers(dataset: String, training: String, test: String)
+  /// The batch size is below 1 or above the number of examples.
+  case batchSize(dataset: String, size: Int, count: Int)
+}
+
+extension DataError: CustomStringConvertible {
+  public var description: String {
+    switch self {
+    case .unknownDataset(let name, let known):
+      let hint = nearestMatch(to: name, in: known).map { "; did you mean \($0)? The" } ?? ". The"
+      return "There is no data set named \"\(name)\"\(hint) names are \(known.joined(separator: ", "))."
+    case .missingDirectory(let dataset):
+      return "The data set \(dataset) is read from files: say with --data-dir which folder they are in."
+    case .missingFile(let dataset, let tried):
+      return "A file of the data set \(dataset) is missing; tried: \(tried.joined(separator: ", "))."
+    case .unreadable(let path, let reason):
+      return "\(path) cannot be read: \(reason)."
+    case .truncated(let path, let expected, let found):
+      return "\(path) is truncated: \(expected) bytes expected, \(found) found; download it again."
+    case .oversized(let path, let expected, let found):
+      return "\(path) is too long: \(expected) bytes expected, \(found) found; is it another data set's file?"
+    case .badMagic(let path, let expected, let found):
+      return "\(path) is not a file of the expected format: it begins with \(hex(found)) instead of \(hex(expected))."
+    case .corruptGzip(let path, let reason):
+      return "\(path) is a damaged gzip file (\(reason)); download it again."
+    case .labelOutOfRange(let source, let record, let value, let classes):
+      return "\(source) has the label \(value) at record \(record), but labels go from 0 to \(classes - 1)."
+    case .nonFinite(let source, let example, let element, let value):
+      return "\(source) has the value \(value) at element \(element) of example \(example); inputs must be finite."
+    case .countsDiffer(let images, let imageCount, let labels, let labelCount):
+      return "\(images) has \(imageCount) images, but \(labels) has \(labelCount) labels; they must be a pair."
+    case .inputCount(let source, let expected, let found):
+      return "\(source) has \(found) input numbers, but its labels and shape make \(expected)."
+    case .badShape(let source, let shape, let classes):
+      return "\(source) has examples of shape \(shape) and \(classes) classes; all of these must be at least 1."
+    case .empty(let source):
+      return "\(source) has no examples."
+    case .splitDiffers(let dataset, let training, let test):
+      return "The data set \(dataset) has training examples of \(training), but test examples of \(test)."
+    case .batchSize(let dataset, let size, let count):
+      return "A batch of \(size) cannot be drawn from the \(count) examples of \(dataset); choose 1 to \(count)."
+    }
+  }
+
+  private func hex(_ word: UInt32) -> String {
+    let digits = String(word, radix: 16)
+    return "0x" + String(repeating: "0", count: 8 - digits.count) + digits
+  }
+}

@@ -1,0 +1,63 @@
+// MNIST's file format: a magic number (two zero bytes, the element type, 8 for bytes, and the number of dimensions),
+// the dimensions, then the elements in row-major order; all integers are 32 bits, most significant byte first.
+// The files are published packed by gzip. http://yann.lecun.com/exdb/mnist
+
+extension Dataset {
+  /// Images and labels from two IDX files, packed by gzip or not; shape [1, rows, columns].
+  ///
+  /// - Throws: `DataError` about a file that is unreadable, damaged, truncated or too long, about labels out of range
+  ///   and about files that do not belong together.
+  public init(name: String, idxImages: String, idxLabels: String, classes: Int = 10) throws(DataError) {
+    let (shape, pixels) = try readIDX(idxImages, dimensions: 3)
+    let (_, labels) = try readIDX(idxLabels, dimensions: 1)
+    guard shape[0] == labels.count else {
+      throw .countsDiffer(
+        images: idxImages, imageCount: shape[0], labels: idxLabels, labelCount: labels.count)
+    }
+    if let record = labels.firstIndex(where: { $0 >= classes }) {
+      throw .labelOutOfRange(source: idxLabels, record: record, value: Int(labels[record]), classes: classes)
+    }
+    if labels.isEmpty { throw .empty(source: idxImages) }
+    try self.init(
+      name: name, bytes: pixels, labels: labels.map(Int32.init), inputShape: [1, shape[1], shape[2]],
+      classes: classes)
+  }
+}
+
+func loadMNIST(directory: String) throws(DataError) -> DataSplit {
+  let name = NamedDataset.mnist.rawValue
+  let folder = DataFolder(dataset: name, directory: directory, name: "mnist", archive: "MNIST/raw")
+
+  func dataset(_ part: String) throws(DataError) -> Dataset {
+    func path(_ kind: String) throws(DataError) -> String {
+      try folder.path("\(part)-\(kind)-ubyte", "\(part)-\(kind)-ubyte.gz")
+    }
+    return try Dataset(name: name, idxImages: path("images-idx3"), idxLabels: path("labels-idx1"))
+  }
+
+  return try DataSplit(training: dataset("train"), test: dataset("t10k"))
+}
+
+/// The dimensions and the bytes of an IDX file of bytes with so many dimensions.
+private func readIDX(_ path: String, dimensions: Int) throws(DataError) -> (shape: [Int], bytes: [UInt8]) {
+  let file = try readBytes(path)
+  let headerSize = 4 + 4 * dimensions
+  let packed = isGzip(file)
+
+  let header = packed ? try gunzip(file, limit: headerSize, path) : Array(file.prefix(headerSize))
+  guard header.count == headerSize else {
+    throw .truncated(path: path, expected: headerSize, found: header.count)
+  }
+  let words = stride(from: 0, to: headerSize, by: 4).map { at in
+    header[at..<at + 4].reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
+  }
+  let magic = 0x0800 | UInt32(dimensions)
+  guard words[0] == magic else { throw .badMagic(path: path, expected: magic, found: words[0]) }
+  let shape = words[1...].map(Int.init)
+
+  let expected = headerSize + min(elementCount(shape) ?? .max, .max - headerSize - 1)
+  let found = packed ? try gunzip(file, limit: expected + 1, path) : file
+  guard found.count >= expected else { throw .truncated(path: path, expected: expected, found: found.count) }
+  guard found.count <= expected else { throw .oversized(path: path, expected: expected, found: found.count) }
+  return (shape, Array(found[headerSize...]))
+}

@@ -1,0 +1,30 @@
+/// The data sets that a user can ask for by name.
+public enum NamedDataset: String, Sendable, CaseIterable {
+  /// 1437 training and 360 test images of handwritten digits, [1, 8, 8], built in.
+  case digits
+  /// 60,000 training and 10,000 test images of handwritten digits, [1, 28, 28].
+  case mnist
+  /// 50,000 training and 10,000 test photographs of 10 kinds of thing, [3, 32, 32].
+  case cifar10
+
+  /// The data set of this name.
+  ///
+  /// - Throws: `DataError.unknownDataset`, which names the nearest known one.
+  public init(named name: String) throws(DataError) {
+    guard let dataset = NamedDataset(rawValue: name) else {
+      throw .unknownDataset(name: name, known: Self.allCases.map(\.rawValue))
+    }
+    self = dataset
+  }
+
+  /// The images, between 0 and 1, and their labels, as published; order too.
+  ///
+  /// - Parameter directory: the folder D that holds the published files, themselves or in the folder that their archive
+  ///   unpacks to, or in D/cifar-10 or D/mnist. MNIST's files may be packed by gzip or not. `digits` needs none.
+  /// - Throws: `DataError` about a file that is missing, unreadable, damaged or of another size than published.
+  public func load(directory: String? = nil) throws(DataError) -> DataSplit {
+    if self == .digits { return try loadDigits() }
+    guard let directory else { throw .missingDirectory(dataset: rawValue) }
+    return try self == .mnist ? loadMNIST(directory: directory) : loadCIFAR10(directory: directory)
+  }
+}

@@ -1,0 +1,34 @@
+/// The candidate most like what the user typed, or nil if none is close enough to be what was meant.
+///
+/// ```swift
+/// nearestMatch(to: "cifar", in: ["digits", "mnist", "cifar10"])       // "cifar10"
+/// nearestMatch(to: "imagenet", in: ["digits", "mnist", "cifar10"])    // nil
+/// ```
+///
+/// Likeness is Levenshtein's distance, capitals ignored: the least number of letters inserted, deleted or replaced. Close
+/// enough is at most half the length of the longer word; of equally close candidates the first one wins.
+public func nearestMatch(to name: String, in candidates: some Sequence<String>) -> String? {
+  var best: (candidate: String, distance: Int)?
+  for candidate in candidates {
+    let distance = editDistance(Array(name.lowercased()), Array(candidate.lowercased()))
+    if distance * 2 <= max(name.count, candidate.count), distance < best?.distance ?? .max {
+      best = (candidate, distance)
+    }
+  }
+  return best?.candidate
+}
+
+/// Time |a| |b|, one row of the table in memory.
+private func editDistance(_ a: [Character], _ b: [Character]) -> Int {
+  var row = Array(0...b.count)
+  for (i, x) in a.enumerated() {
+    var diagonal = row[0]
+    row[0] = i + 1
+    for (j, y) in b.enumerated() {
+      let replaced = diagonal + (x == y ? 0 : 1)
+      diagonal = row[j + 1]
+      row[j + 1] = min(replaced, row[j] + 1, row[j + 1] + 1)
+    }
+  }
+  return row[b.count]
+}
