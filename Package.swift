@@ -46,7 +46,8 @@ let package = Package(
     .target(
       name: "PredictiveCoding",
       dependencies: [
-        "PCGraphs", "PCLayers", "PCModels", "PCKernels", "PCKernelsCPU", "PCPlans", "PCDatasets", "PCInterchange",
+        "PCPrimitives", "PCGraphs", "PCLayers", "PCModels", "PCRandomness", "PCKernels", "PCKernelsCPU", "PCPlans",
+        "PCDatasets", "PCInterchange",
         "PCLearning", "PCExperiments",
       ]),
     .executableTarget(

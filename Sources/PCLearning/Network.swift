@@ -142,3 +142,39 @@ extension Graph.Parameter {
     initializer.draw(extents, from: RandomStream(seed: seed, "parameters", name))
   }
 }
+
+// MARK: - Depth-resolved gradients
+
+extension Network {
+  /// The gradients of all parameters with the part that comes over d relaxed vertices multiplied by `coefficients[d]`;
+  /// depths beyond the list count 0.
+  ///
+  /// All ones give backprop's gradient, a single one its part of one depth, and `Certificate.shortfall` what T steps of
+  /// inference still miss.
+  public func gradients(weightingDepthsBy coefficients: [Double], on feed: Feed) throws -> Gradients {
+    let rule = DepthResolved(coefficients: coefficients)
+    return try gradients(rule, on: feed)
+  }
+}
+
+/// The closed form with its coefficients left open.
+struct DepthResolved: Rule {
+  let name = "depth-resolved"
+  var byDepth: [Double]
+
+  init(coefficients: [Double]) { byDepth = coefficients }
+
+  var coefficients: [String: Double] {
+    Dictionary(uniqueKeysWithValues: byDepth.enumerated().map { ("depth \($0)", $1) })
+  }
+
+  // Slots keep their value, so a list must name every depth that the plan can read.
+  var planKey: String { "\(name) \(byDepth.count)" }
+
+  func write(_ plan: PlanBuilder) {
+    ClosedForm(
+      part: { _, depth in depth < byDepth.count ? .depth(depth) : .dropped },
+      coefficient: { .slot(plan.emit.makeSlot("depth \($0)")) }
+    ).write(plan)
+  }
+}

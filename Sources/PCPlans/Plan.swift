@@ -41,6 +41,8 @@ public struct Plan: Sendable {
   public var inputMessages: [Int: Term]
   /// For each loss, its weighted value for each example.
   public var losses: [Term]
+  /// For each loss, the feedforward value that it compares with its target.
+  public var outputs: [Term]
   /// Σ ½‖v − p‖² and Σ (dv/dt)² for each example, by vertex, where the plan was asked for them.
   public var monitor: Monitor?
   /// Σg² over all parameters, after the closing phase, where the plan has an optimiser.
@@ -55,7 +57,7 @@ public struct Plan: Sendable {
 
   /// Buffers that are filled or read from outside of the program.
   var visibleBuffers: Set<Int> {
-    var terms = inputs + parameters + values + predictions + losses + inputMessages.values
+    var terms = inputs + parameters + values + predictions + losses + outputs + inputMessages.values
     terms += (gradients + messages + [squaredGradientNorm]).compactMap { $0 }
     if let monitor { terms += Array(monitor.squaredErrors.values) + Array(monitor.squaredResiduals.values) + monitor.losses }
     return Set(terms.map(\.view.buffer))

@@ -16,6 +16,7 @@ public final class PlanBuilder {
   public var messages: [Term?]
   public private(set) var gradients: [Term?]
   public private(set) var losses: [Term?]
+  private var outputs: [Term?]
   /// Σg² over all parameters, where an optimiser asked for it.
   public var squaredGradientNorm: Term?
 
@@ -44,6 +45,7 @@ public final class PlanBuilder {
     messages = Array(repeating: nil, count: graph.vertices.count)
     gradients = Array(repeating: nil, count: graph.parameters.count)
     losses = Array(repeating: nil, count: graph.losses.count)
+    outputs = losses
     children = graph.children()
     lossesFed = graph.lossesFed()
     begin(.parameters, receiving: [.parameters])
@@ -123,10 +125,11 @@ public final class PlanBuilder {
 
   // MARK: Losses
 
-  /// Writes the weighted losses from the present values.
+  /// Writes the weighted losses from the present values, which become the plan's outputs.
   public func writeLosses() {
     for (index, loss) in graph.losses.enumerated() {
       emit.label = loss.name
+      outputs[index] = term(loss.prediction)
       let value = loss.function.value(prediction: term(loss.prediction), target: term(loss.target), emit)
       losses[index] = loss.weight == 1 ? value : emit.scale(value, by: loss.weight)
     }
@@ -235,7 +238,8 @@ public final class PlanBuilder {
       graph: graph, program: Program(), phases: phases, inputs: graph.inputs.map { term($0.value) },
       parameters: graph.parameters.map { term($0.value) }, gradients: gradients,
       values: graph.vertices.indices.map(value(of:)), predictions: graph.vertices.indices.map(prediction(of:)),
-      messages: messages, inputMessages: inputMessages, losses: losses.compactMap { $0 }, monitor: monitor,
+      messages: messages, inputMessages: inputMessages, losses: losses.compactMap { $0 },
+      outputs: outputs.compactMap { $0 }, monitor: monitor,
       squaredGradientNorm: squaredGradientNorm)
     emit.rewrite { program in
       program.fuseBlends(keeping: plan.visibleBuffers)

@@ -1,0 +1,51 @@
+import PCGraphs
+
+/// y = activation(x · weight + bias): [B, in] to [B, units], one vertex.
+///
+/// Parameters: `NAME.weight` [in, units] and, with `hasBias`, `NAME.bias` [units], zero at first. Calling the same object
+/// twice shares them.
+///
+/// ```swift
+/// let hidden = Dense("hidden", 128, activation: .tanh)(x)
+/// ```
+public final class Dense {
+  public let name: String
+  public let units: Int
+  public let activation: Activation
+  public let hasBias: Bool
+  public let initializer: Initializer
+  private var parameters: (weight: Value, bias: Value?)?
+
+  /// - Parameter initializer: of the weight; by default Glorot's, which suits tanh and sigmoid.
+  public init(
+    _ name: String, _ units: Int, activation: Activation = .identity, bias: Bool = true,
+    initializer: Initializer = .glorot
+  ) {
+    self.name = name
+    self.units = units
+    self.activation = activation
+    hasBias = bias
+    self.initializer = initializer
+  }
+
+  public func callAsFunction(_ x: Value, file: StaticString = #fileID, line: UInt = #line) -> Value {
+    guard x.shape.rank >= 2, let width = x.shape.axes.last, !width.isBatch else {
+      fatalError("\(file):\(line): \(name) takes values [B, …, features], not \(x.name) \(x.shape)")
+    }
+    let graph = x.graph
+    let weight: Value
+    let bias: Value?
+    if let parameters {
+      (weight, bias) = parameters
+    } else {
+      weight = graph.parameter("\(name).weight", [width.extent, units], initializer, file: file, line: line)
+      bias = hasBias ? graph.parameter("\(name).bias", [units], .zeros, file: file, line: line) : nil
+      parameters = (weight, bias)
+    }
+    return graph.vertex(name, file: file, line: line) {
+      var y = matmul(x, weight, file: file, line: line)
+      if let bias { y = y + bias }
+      return activation(y)
+    }
+  }
+}
