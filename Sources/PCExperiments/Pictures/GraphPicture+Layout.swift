@@ -44,6 +44,7 @@ extension GraphPicture {
     var places = Places(self, layers: layers, forward: forward)
     places.order(sweeps: 12)
     places.placeAcross()
+    places.straighten()
     places.placeAlong()
     return places.layout(of: self, layers: layers, feedback: feedback)
   }
@@ -135,6 +136,7 @@ private struct Places {
 
   static let margin = 8.0
   static let loopRoom = 22.0
+  static let weakPull = 1e-3
 
   init(_ picture: GraphPicture, layers: [Int], forward: [(source: Int, target: Int)]) {
     let loops = Set(forward.filter { $0.source == $0.target }.map(\.source))
@@ -152,7 +154,7 @@ private struct Places {
       places += crossed.map { Place(layer: $0, breadth: 4, depth: 0, isBend: true) }
       let chain = [edge.source] + (first..<places.count) + [edge.target]
       // A parameter goes where its consumer is, not the other way round.
-      let weight = picture.nodes[edge.source].kind == .parameter ? 0.1 : 1
+      let weight = picture.nodes[edge.source].kind == .parameter ? Self.weakPull : 1
       for (place, next) in zip(chain, chain.dropFirst()) {
         // Long edges should be straight, above all between bends (the factors are those of Gansner et al., 1993).
         let pull = weight * [1.0, 2, 8][(places[place].isBend ? 1 : 0) + (places[next].isBend ? 1 : 0)]
@@ -283,32 +285,93 @@ private struct Places {
       for row in sweep % 2 == 0 ? rows : rows.reversed() {
         let pulls = row.map { (useBefore ? places[$0].before : []) + (useAfter ? places[$0].after : []) }
         // What nothing pulls keeps its place, weakly.
-        let weights = pulls.map { max(0.01, $0.reduce(0) { $0 + $1.pull }) }
+        let weights = pulls.map { max(Self.weakPull, $0.reduce(0) { $0 + $1.pull }) }
         let wishes = row.indices.map { index in
           pulls[index].isEmpty
             ? places[row[index]].across
             : pulls[index].reduce(0) { $0 + $1.pull * places[$1.place].across } / weights[index]
         }
         let gaps = zip(row, row.dropFirst()).map { gap($0, $1) }
-        for (place, across) in zip(row, spread(wishes, gaps: gaps, weights: weights)) { places[place].across = across }
+        for (place, across) in zip(row, spread(wishes, gaps: gaps, weights: weights)) {
+          places[place].across = across
+        }
       }
     }
-    let start = places.map { $0.across - $0.breadth / 2 }.min() ?? 0
-    for place in places.indices { places[place].across += Self.margin - start }
   }
 
   /// The least distance between the centres of two neighbours.
   private func gap(_ left: Int, _ right: Int) -> Double {
-    let room = places[left].isBend && places[right].isBend ? 10.0 : places[left].isBend || places[right].isBend ? 14 : 22
-    return (places[left].breadth + places[right].breadth) / 2 + room
+    let bends = (places[left].isBend ? 1 : 0) + (places[right].isBend ? 1 : 0)
+    return (places[left].breadth + places[right].breadth) / 2 + [22, 14, 10][bends]
   }
 
-  /// Stacks the layers, further apart where edges run far to the side.
+  /// Draws each unbranched stretch as straight as its neighbours allow.
+  mutating func straighten() {
+    let stretches = stretches()
+    let ranks = ranks()
+    for _ in 0..<12 {
+      for stretch in stretches {
+        var start = 0
+        var (low, high) = (-Double.infinity, Double.infinity)
+        for (index, place) in stretch.enumerated() {
+          let room = room(place, rank: ranks[place])
+          if max(low, room.low) > min(high, room.high) {
+            move(stretch[start..<index], low: low, high: high)
+            (start, low, high) = (index, room.low, room.high)
+          } else {
+            (low, high) = (max(low, room.low), min(high, room.high))
+          }
+        }
+        // Where neighbours leave no room at all, rounding can make it less than none.
+        if low <= high { move(stretch[start...], low: low, high: high) }
+      }
+    }
+  }
+
+  /// All places, in sequences of bends or of vertices with one parent and one consumer, parameters not counted.
+  private func stretches() -> [[Int]] {
+    func strong(_ neighbours: [(place: Int, pull: Double)]) -> [Int] {
+      neighbours.filter { $0.pull > 8 * Self.weakPull }.map(\.place)
+    }
+    func next(_ place: Int) -> Int? {
+      let after = strong(places[place].after)
+      return after.count == 1 && strong(places[after[0]].before).count == 1 ? after[0] : nil
+    }
+    let continuations = Set(places.indices.compactMap { next($0) })
+    return places.indices.filter { !continuations.contains($0) }.map { Array(sequence(first: $0, next: next)) }
+  }
+
+  /// How far a place can go before it meets its neighbours.
+  private func room(_ place: Int, rank: Int) -> (low: Double, high: Double) {
+    let row = rows[places[place].layer]
+    return (
+      rank == 0 ? -.infinity : places[row[rank - 1]].across + gap(row[rank - 1], place),
+      rank == row.count - 1 ? .infinity : places[row[rank + 1]].across - gap(place, row[rank + 1])
+    )
+  }
+
+  /// Puts all of `run` at one coordinate, the best for what it is connected with.
+  private mutating func move(_ run: ArraySlice<Int>, low: Double, high: Double) {
+    let members = Set(run)
+    let pulls = run.flatMap { places[$0].before + places[$0].after }.filter { !members.contains($0.place) }
+    let weight = pulls.reduce(0) { $0 + $1.pull }
+    let wish =
+      weight > 0
+      ? pulls.reduce(0) { $0 + $1.pull * places[$1.place].across } / weight
+      : run.reduce(0) { $0 + places[$1].across } / Double(run.count)
+    for place in run { places[place].across = min(max(wish, low), high) }
+  }
+
+  /// Stacks the layers from the margins on, further apart where edges run far to the side.
   mutating func placeAlong() {
+    let left = places.map { $0.across - $0.breadth / 2 }.min() ?? 0
+    for place in places.indices { places[place].across += Self.margin - left }
     var start = Self.margin
     spans = rows.map { row in
       let depth = row.map { places[$0].depth }.max() ?? 0
-      let reach = row.flatMap { place in places[place].after.map { abs(places[$0.place].across - places[place].across) } }
+      let reach = row.flatMap { place in
+        places[place].after.map { abs(places[$0.place].across - places[place].across) }
+      }
       for place in row { places[place].along = start + depth / 2 }
       defer { start += depth + min(70, 28 + 0.07 * (reach.max() ?? 0)) }
       return start...start + depth
@@ -330,13 +393,15 @@ private struct Places {
       // Parallel edges step aside one after the other.
       let twin = seen[chains[edge].count == 2 ? chains[edge] : [], default: 0]
       if chains[edge].count == 2 { seen[chains[edge], default: 0] += 1 }
-      let shift = chains[edge].count == 2 ? Double((twin + 1) / 2) * (twin % 2 == 1 ? 8 : -8) : 0
+      var shift = chains[edge].count == 2 ? Double((twin + 1) / 2) * (twin % 2 == 1 ? 8 : -8) : 0
+      if feedback.contains(edge) { shift += 12 }
       return route(chains[edge], isFeedback: feedback.contains(edge), shift: shift, isDown: isDown)
     }
     let breadth = (places.map { $0.across + $0.breadth / 2 }.max() ?? 0) + Self.margin
     let depth = (spans.last?.upperBound ?? 0) + Self.margin
     return GraphPicture.Layout(
-      width: isDown ? breadth : depth, height: isDown ? depth : breadth, layers: layers, frames: frames, routes: routes)
+      width: isDown ? breadth : depth, height: isDown ? depth : breadth, layers: layers, frames: frames,
+      routes: routes)
   }
 
   /// Straight within layers, where other vertices may be on both sides, and curved between them.
@@ -363,7 +428,8 @@ private struct Places {
       let far = side + Places.loopRoom
       let (start, end) = (source.along + source.depth / 4, source.along - source.depth / 4)
       let path =
-        "M" + text((side, start)) + "C" + text((far, start + 6)) + " " + text((far, end - 6)) + " " + text((side, end))
+        "M" + text((side, start)) + "C" + text((far, start + 6)) + " " + text((far, end - 6)) + " "
+        + text((side, end))
       let arrow = [(0.0, 0.0), (8.0, -3.0), (6.5, 4.0)].map { text((side + $0, end + $1)) }.joined(separator: " ")
       return result(path, arrow, (far, source.along))
     }
@@ -378,7 +444,9 @@ private struct Places {
     for (index, place) in chain.enumerated().dropFirst() {
       let next = places[place]
       let isLast = index == chain.count - 1
-      let entry: Point = (next.across + (isLast ? shift : 0), spans[next.layer].lowerBound - (isLast && !isFeedback ? 5 : 0))
+      let entry: Point = (
+        next.across + (isLast ? shift : 0), spans[next.layer].lowerBound - (isLast && !isFeedback ? 5 : 0)
+      )
       let halfway = (current.along + entry.along) / 2
       path += "C" + text((current.across, halfway)) + " " + text((entry.across, halfway)) + " " + text(entry)
       if index == (chain.count) / 2 { middle = ((current.across + entry.across) / 2, halfway) }

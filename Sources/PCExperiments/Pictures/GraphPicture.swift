@@ -67,7 +67,9 @@ public struct GraphPicture: Sendable {
     self.direction = direction
     ends = edges.map { edge in
       guard let source = indices[edge.source], let target = indices[edge.target] else {
-        fatalError("The edge from \"\(edge.source)\" to \"\(edge.target)\" of the graph picture refers to a node that is not there.")
+        fatalError(
+          "The edge from \"\(edge.source)\" to \"\(edge.target)\" of the graph picture refers to a node that is not there."
+        )
       }
       return (source, target)
     }
@@ -154,6 +156,7 @@ extension GraphPicture {
   static let labelSize = 13.0
   static let sublabelSize = 11.0
   private static let widestText = 210.0
+  private static let feedbackDash = "5 3"
 
   /// A box for the node's text.
   func size(of node: Node) -> (width: Double, height: Double) {
@@ -166,23 +169,32 @@ extension GraphPicture {
 
   public var svg: SVG {
     let layout = layout()
-    let legend = legend(width: max(layout.width, 420))
-    let lines = TextMetrics.lines(title, size: 16, bold: true, width: max(layout.width, legend.width, 420))
+    let hasFeedback = layout.routes.contains(where: \.isFeedback)
+    let legend = legend(width: max(layout.width, 640), hasFeedback: hasFeedback)
+    let lines = TextMetrics.lines(title, size: 16, bold: true, width: max(layout.width, 640))
     let titleHeight = lines.isEmpty ? 0 : Double(lines.count) * 21 + 12
     let titleWidth = lines.map { TextMetrics.width($0, size: 16, bold: true) }.max() ?? 0
     let width = max(layout.width, legend.width, titleWidth).rounded(.up)
 
     let heading = SVG.group(
-      .ink, lines.enumerated().map { SVG.text($1, x: 0, y: 17 + 21 * Double($0), size: 16, bold: true) })
+      .ink,
+      lines.enumerated().map {
+        SVG.text($1, x: width / 2, y: 17 + 21 * Double($0), anchor: .middle, size: 16, bold: true)
+      })
     let graph = Markup.element(
-      "g", ["class": "graph", "transform": "translate(\(SVG.number((width - layout.width) / 2)) \(SVG.number(titleHeight)))"],
+      "g",
+      [
+        "class": "graph",
+        "transform": "translate(\(SVG.number((width - layout.width) / 2)) \(SVG.number(titleHeight)))",
+      ],
       [SVG.group(.muted, layout.routes.indices.flatMap { drawing(of: layout.routes[$0], edges[$0]) })]
         + zip(nodes, layout.frames).map { drawing(of: $0, in: $1) })
     let key = Markup.element(
       "g",
       [
         "class": "legend",
-        "transform": "translate(\(SVG.number((width - legend.width) / 2)) \(SVG.number(titleHeight + layout.height + 14)))",
+        "transform":
+          "translate(\(SVG.number((width - legend.width) / 2)) \(SVG.number(titleHeight + layout.height + 14)))",
       ], legend.elements)
     return SVG(
       width: width, height: titleHeight + layout.height + 14 + legend.height, title: title.isEmpty ? "Graph" : title,
@@ -194,7 +206,8 @@ extension GraphPicture {
     let label = TextMetrics.clipped(node.label, size: Self.labelSize, bold: true, width: Self.widestText)
     var texts = [
       SVG.text(
-        label, x: middle, y: frame.y + (node.sublabel.isEmpty ? frame.height / 2 + 4.5 : 18), anchor: .middle, bold: true)
+        label, x: middle, y: frame.y + (node.sublabel.isEmpty ? frame.height / 2 + 4.5 : 18), anchor: .middle,
+        bold: true)
     ]
     var words = [SVG.group(.ink, texts)]
     if !node.sublabel.isEmpty {
@@ -214,7 +227,7 @@ extension GraphPicture {
         "path",
         [
           "class": "edge", "d": route.path, "fill": "none", "stroke": "currentColor", "stroke-width": "1.3",
-          "stroke-dasharray": route.isFeedback ? "5 3" : nil,
+          "stroke-dasharray": route.isFeedback ? Self.feedbackDash : nil,
         ]),
       .element("polygon", ["points": route.arrow, "fill": "currentColor"]),
     ]
@@ -232,18 +245,22 @@ extension GraphPicture {
   }
 
   /// The kinds that occur, in rows no wider than `limit` if possible.
-  private func legend(width limit: Double) -> (elements: [Markup], width: Double, height: Double) {
+  private func legend(width limit: Double, hasFeedback: Bool) -> (elements: [Markup], width: Double, height: Double) {
     let kinds = Kind.allCases.filter { kind in nodes.contains { $0.kind == kind } }
     guard !kinds.isEmpty else { return ([], 0, 0) }
     var (cursor, row, widest) = (0.0, 0.0, 0.0)
     var elements: [Markup] = []
-    for kind in kinds {
-      let width = 37 + TextMetrics.width(kind.rawValue, size: 12)
+    func add(_ name: String, _ ink: Ink, _ sample: (Frame) -> Markup) {
+      let width = 37 + TextMetrics.width(name, size: 12)
       if cursor > 0 && cursor + width > limit { (cursor, row) = (0, row + 24) }
-      elements.append(SVG.group(kind.ink, [kind.outline(Frame(x: cursor + 1, y: row + 2, width: 29, height: 15))]))
-      elements.append(SVG.group(.muted, [SVG.text(kind.rawValue, x: cursor + 37, y: row + 14, size: 12)]))
+      elements.append(SVG.group(ink, [sample(Frame(x: cursor + 1, y: row + 2, width: 29, height: 15))]))
+      elements.append(SVG.group(.muted, [SVG.text(name, x: cursor + 37, y: row + 14, size: 12)]))
       widest = max(widest, cursor + width)
       cursor += width + 20
+    }
+    for kind in kinds { add(kind.rawValue, kind.ink, kind.outline) }
+    if hasFeedback {
+      add("feedback", .muted) { SVG.line($0.x, $0.y + 7.5, $0.maxX, $0.y + 7.5, width: 1.3, dash: Self.feedbackDash) }
     }
     return (elements, widest.rounded(.up), row + 24)
   }

@@ -115,12 +115,15 @@ extension HTMLReport.Block {
       let label = Markup.element("b", [:], [.text("Figure \(numbering.figures).")])
       return .element(
         "figure", [:],
-        [drawing.markup, .element("figcaption", [:], [label, .text(" ")] + HTMLReport.prose(caption))])
+        [
+          .element("div", ["class": "wide"], [drawing.markup]),
+          .element("figcaption", [:], [label, .text(" ")] + HTMLReport.prose(caption)),
+        ])
     case .table(let table, let caption):
       numbering.tables += 1
       let label = Markup.element("b", [:], [.text("Table \(numbering.tables).")])
       let words = Markup.element("caption", [:], [label, .text(" ")] + HTMLReport.prose(caption))
-      return .element("div", ["class": "table"], [table.markup(caption: words)])
+      return .element("div", ["class": "table wide"], [table.markup(caption: words)])
     case .facts(let facts):
       return .element(
         "dl", [:],
@@ -138,18 +141,23 @@ extension HTMLReport.Block {
 
 extension ResultTable {
   fileprivate func markup(caption: Markup) -> Markup {
-    let cells = columns.indices.map { column in
-      // As wide as a digit, so that decimal points stand under each other in figures of equal width.
-      aligned(rows.map { column < $0.count ? $0[column] : "" }, in: column, padding: "\u{2007}")
-    }
     func style(_ column: Int) -> String? { isNumeric(column) ? "number" : nil }
     let header = columns.indices.map { column in
       Markup.element("th", ["scope": "col", "class": style(column)], HTMLReport.prose(columns[column].title))
     }
-    let body = rows.indices.map { row in
-      Markup.element(
-        "tr", [:],
-        columns.indices.map { .element("td", ["class": style($0)], HTMLReport.prose(cells[$0][row])) })
+    let tailWidths = columns.indices.map { column in
+      rows.map { column < $0.count ? TextMetrics.width(parts(of: $0[column], in: column).tail, size: 1) : 0 }.max()
+        ?? 0
+    }
+    func cell(_ text: String, _ column: Int) -> Markup {
+      guard tailWidths[column] > 0 else { return .element("td", ["class": style(column)], HTMLReport.prose(text)) }
+      let parts = self.parts(of: text, in: column)
+      let width = NumberText.fixed(tailWidths[column] / TextMetrics.digit, places: 1)
+      let tail = Markup.element("span", ["class": "tail", "style": "min-width:\(width)ch"], [.text(parts.tail)])
+      return .element("td", ["class": style(column)], [.text(parts.head), tail])
+    }
+    let body = rows.map { row in
+      Markup.element("tr", [:], columns.indices.map { cell($0 < row.count ? row[$0] : "", $0) })
     }
     return .element(
       "table", [:],
@@ -180,12 +188,14 @@ extension HTMLReport {
     a { color: var(--data0); text-underline-offset: 0.15em }
     nav { border-top: 1px solid var(--grid); border-bottom: 1px solid var(--grid); padding: 0.7rem 0; font-size: 0.94rem }
     nav ol { margin: 0; padding-left: 1.6rem; columns: 2 16rem }
+    nav li { margin: 0; padding: 0.1rem 0; break-inside: avoid }
     figure { margin: 1.8rem 0 2.2rem }
-    figure svg { display: block; height: auto; overflow: visible; margin: 0 auto }
+    figure svg { display: block; height: auto; margin: 0 auto }
     figcaption, caption { font-size: 0.88rem; line-height: 1.45; color: var(--muted); text-align: left; max-width: 48rem }
     figcaption { margin-top: 0.9rem }
     figcaption b, caption b { color: var(--ink); font-weight: 600 }
-    .table { overflow-x: auto; margin: 1.8rem 0 2.2rem }
+    .wide { overflow-x: auto }
+    .table { margin: 1.8rem 0 2.2rem }
     table { border-collapse: collapse; font-size: 0.94rem; line-height: 1.4; font-variant-numeric: tabular-nums lining-nums;
       border-bottom: 1.5px solid var(--ink) }
     caption { padding-bottom: 0.6rem }
@@ -194,6 +204,7 @@ extension HTMLReport {
     th { font-weight: 600; border-top: 1.5px solid var(--ink); border-bottom: 1px solid var(--ink); vertical-align: bottom }
     tr + tr td { border-top: 1px solid var(--grid) }
     .number { text-align: right; white-space: nowrap }
+    .tail { display: inline-block; text-align: left; white-space: pre }
     dl { display: grid; grid-template-columns: max-content 1fr; gap: 0.25rem 1.4rem; margin: 1.2rem 0 1.6rem; font-size: 0.94rem }
     dt { color: var(--muted) }
     dd { margin: 0; overflow-wrap: anywhere; font-variant-numeric: tabular-nums }
@@ -211,6 +222,7 @@ extension HTMLReport {
       main { max-width: none; padding: 0 }
       h2 { break-after: avoid; margin-top: 1.6rem }
       figure, tr, dl { break-inside: avoid }
+      figure svg { min-width: 0 !important; max-height: 240mm }
       pre { white-space: pre-wrap }
       * { print-color-adjust: exact; -webkit-print-color-adjust: exact }
     }

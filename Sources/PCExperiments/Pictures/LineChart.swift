@@ -89,13 +89,13 @@ public struct LineChart: Sendable {
   public var y: Axis
   /// Those that come first are drawn first: underneath and, among lines, widest.
   public var series: [Series]
-  /// The width of the whole picture in pixels.
+  /// The width of the whole picture in pixels. 860 by default, as wide as an `HTMLReport`.
   public var width: Double
   /// The height of the plot alone, without titles and legend.
   public var plotHeight: Double
 
   public init(
-    title: String, x: Axis, y: Axis, series: [Series], width: Double = 760, plotHeight: Double = 300
+    title: String, x: Axis, y: Axis, series: [Series], width: Double = 860, plotHeight: Double = 320
   ) {
     self.title = title
     self.x = x
@@ -116,6 +116,7 @@ extension LineChart {
     let ink: Ink
     var width = 1.6
     var dash: String?
+    var opacity: Double?
     var lineIsDrawn = true
     /// Nil where there would be too many.
     var marker: Marker?
@@ -128,7 +129,8 @@ extension LineChart {
     /// A path of about equal area for each shape.
     func path(_ x: Double, _ y: Double, radius: Double) -> String {
       func polygon(_ corners: [(Double, Double)]) -> String {
-        "M" + corners.map { SVG.number(x + $0 * radius) + " " + SVG.number(y + $1 * radius) }.joined(separator: "L") + "Z"
+        "M" + corners.map { SVG.number(x + $0 * radius) + " " + SVG.number(y + $1 * radius) }.joined(separator: "L")
+          + "Z"
       }
       switch self {
       case .circle:
@@ -147,7 +149,7 @@ extension LineChart {
   }
 
   fileprivate var pens: [Pen] {
-    let widths = [4.4, 2.4, 2, 1.8, 1.6]
+    let widths = [6, 2.8, 2, 1.8, 1.6]
     let dashes: [String?] = [nil, "9 4.5", "1.6 4.4", "12 3.5 2.5 3.5", "5 3"]
     let lineCount = series.count { $0.style == .line }
     var line = 0
@@ -159,9 +161,11 @@ extension LineChart {
       case .line:
         pen.width = lineCount == 1 ? 2.2 : widths[min(line, widths.count - 1)]
         pen.dash = dashes[line % dashes.count]
+        // A pale broad track for the others to run on.
+        if lineCount > 1 && line == 0 { pen.opacity = 0.5 }
         if series.points.count <= 30 {
           pen.marker = markers[line % markers.count]
-          pen.markerRadius = max(2.6, (lineCount == 1 ? 3.6 : 5.2) - 0.8 * Double(line))
+          pen.markerRadius = lineCount == 1 ? 3.6 : max(2.8, 5.8 - 1.4 * Double(line))
         }
         line += 1
       case .dashed:
@@ -242,7 +246,9 @@ extension LineChart {
       var height = bottom + 50 + names.height
       var note: [Markup] = []
       if droppedCount > 0 {
-        let reason = chart.y.scale == .logarithmic || chart.x.scale == .logarithmic ? "zero, negative or not finite" : "not finite"
+        let reason =
+          chart.y.scale == .logarithmic || chart.x.scale == .logarithmic
+          ? "zero, negative or not finite" : "not finite"
         let text = "Not shown: \(droppedCount) \(droppedCount == 1 ? "point" : "points") (\(reason))."
         note = [SVG.group(.muted, [SVG.text(text, x: left, y: height + 12, size: 12)])]
         height += 22
@@ -274,8 +280,9 @@ extension LineChart {
         xRuler.ticks.map { Self.label($0, x: x($0.value), y: bottom + 19, anchor: .middle, class: "x-tick") }
         + yRuler.ticks.map { Self.label($0, x: left - 8, y: y($0.value) + 4, anchor: .end, class: "y-tick") }
       let titles =
-        Self.title(chart.y.title, ruler: yRuler, x: 0, y: top - 16, anchor: .start)
-        + Self.title(chart.x.title, ruler: xRuler, x: (left + right) / 2, y: bottom + 41, anchor: .middle)
+        Self.title(chart.y.title, ruler: yRuler, x: 0, y: top - 16, anchor: .start, class: "y-title")
+        + Self.title(
+          chart.x.title, ruler: xRuler, x: (left + right) / 2, y: bottom + 41, anchor: .middle, class: "x-title")
       return [SVG.group(.grid, grid), SVG.group(.muted, marks + labels + titles)]
     }
 
@@ -301,7 +308,9 @@ extension LineChart {
       ]
     }
 
-    static func title(_ title: String, ruler: Ruler, x: Double, y: Double, anchor: SVG.Anchor) -> [Markup] {
+    static func title(
+      _ title: String, ruler: Ruler, x: Double, y: Double, anchor: SVG.Anchor, class name: String
+    ) -> [Markup] {
       let content =
         ruler.exponent == 0
         ? [.text(title)]
@@ -309,7 +318,10 @@ extension LineChart {
       return [
         .element(
           "text",
-          ["x": SVG.number(x), "y": SVG.number(y), "fill": "currentColor", "text-anchor": anchor.rawValue], content)
+          [
+            "class": name, "x": SVG.number(x), "y": SVG.number(y), "fill": "currentColor",
+            "text-anchor": anchor.rawValue,
+          ], content)
       ]
     }
 
@@ -349,14 +361,18 @@ extension LineChart {
       let series = chart.series[index]
       var elements: [Markup] = []
       if pen.lineIsDrawn {
-        elements = runs[index].map { run in stroke(Self.path(run.map { (x($0.x), y($0.y)) }), pen) }
+        elements = runs[index].map { run in stroke(Self.path(run.map { (x($0.x), y($0.y)) }), pen, class: "curve") }
       }
       if let marker = pen.marker {
         elements += runs[index].joined().map { point in
-          let text = "\(series.name): \(chart.x.title) \(Self.spoken(point.x)), \(chart.y.title) \(Self.spoken(point.y))"
+          let text =
+            "\(series.name): \(chart.x.title) \(Self.spoken(point.x)), \(chart.y.title) \(Self.spoken(point.y))"
           return .element(
             "path",
-            ["class": "marker", "d": marker.path(x(point.x), y(point.y), radius: pen.markerRadius), "fill": "currentColor"],
+            [
+              "class": "marker", "d": marker.path(x(point.x), y(point.y), radius: pen.markerRadius),
+              "fill": "currentColor",
+            ],
             [.element("title", [:], [.text(text)])])
         }
       } else {
@@ -368,12 +384,12 @@ extension LineChart {
       return SVG.group(pen.ink, elements)
     }
 
-    func stroke(_ path: String, _ pen: Pen) -> Markup {
+    func stroke(_ path: String, _ pen: Pen, class name: String) -> Markup {
       .element(
         "path",
         [
-          "class": "curve", "d": path, "fill": "none", "stroke": "currentColor", "stroke-width": SVG.number(pen.width),
-          "stroke-dasharray": pen.dash, "stroke-linejoin": "round",
+          "class": name, "d": path, "fill": "none", "stroke": "currentColor", "stroke-width": SVG.number(pen.width),
+          "stroke-opacity": pen.opacity.map(SVG.number), "stroke-dasharray": pen.dash, "stroke-linejoin": "round",
           // Round caps turn the shortest dashes into dots.
           "stroke-linecap": pen.dash?.hasPrefix("1.6") == true ? "round" : "butt",
         ])
@@ -391,7 +407,9 @@ extension LineChart {
     func sample(of index: Int, x: Double, y: Double) -> Markup {
       let pen = pens[index]
       var elements: [Markup] = []
-      if pen.lineIsDrawn { elements.append(stroke(Self.path([(x, y), (x + Self.sampleLength, y)]), pen)) }
+      if pen.lineIsDrawn {
+        elements.append(stroke(Self.path([(x, y), (x + Self.sampleLength, y)]), pen, class: "sample"))
+      }
       if let marker = pen.marker {
         let path = marker.path(x + Self.sampleLength / 2, y, radius: pen.markerRadius)
         elements.append(.element("path", ["d": path, "fill": "currentColor"]))
@@ -413,7 +431,8 @@ extension LineChart {
           sample(of: end.index, x: start, y: height),
           SVG.group(
             .ink,
-            [SVG.text(chart.series[end.index].name, x: start + Self.sampleLength + 7, y: height + 4.5, class: "name")]),
+            [SVG.text(chart.series[end.index].name, x: start + Self.sampleLength + 7, y: height + 4.5, class: "name")]
+          ),
         ]
       }
       return (elements, 0)
@@ -442,8 +461,11 @@ extension LineChart {
     var summary: String {
       let curves = chart.series.indices.map { index in
         let points = runs[index].flatMap { $0 }
-        guard let first = points.first, let last = points.last else { return "\(chart.series[index].name): no points" }
-        return "\(chart.series[index].name): \(points.count) points, from \(Self.spoken(first.y)) at \(Self.spoken(first.x))"
+        guard let first = points.first, let last = points.last else {
+          return "\(chart.series[index].name): no points"
+        }
+        return
+          "\(chart.series[index].name): \(points.count) points, from \(Self.spoken(first.y)) at \(Self.spoken(first.x))"
           + " to \(Self.spoken(last.y)) at \(Self.spoken(last.x))"
       }
       let scale = chart.y.scale == .logarithmic ? " (logarithmic)" : ""

@@ -44,7 +44,11 @@ public struct ResultTable: Sendable, CustomStringConvertible {
   /// Columns two spaces apart, a rule under the header, no spaces at the ends of lines.
   public var description: String {
     let cells = rows.map { row in columns.indices.map { $0 < row.count ? Self.singleLine(row[$0]) : "" } }
-    let texts = columns.indices.map { column in aligned(cells.map { $0[column] }, in: column, padding: " ") }
+    let texts = columns.indices.map { column in
+      let parts = cells.map { self.parts(of: $0[column], in: column) }
+      let longest = parts.map { TextMetrics.columns($0.tail) }.max() ?? 0
+      return parts.map { $0.head + $0.tail + String(repeating: " ", count: longest - TextMetrics.columns($0.tail)) }
+    }
     let titles = columns.map { Self.singleLine($0.title) }
     let widths = columns.indices.map { column in
       ([titles[column]] + texts[column]).map(TextMetrics.columns).max() ?? 0
@@ -78,12 +82,12 @@ extension ResultTable {
     return !cells.isEmpty && looksNumeric ? .decimal : .left
   }
 
-  /// The cells with as much `padding` behind them as puts their decimal points in line, if the column asks for that.
-  func aligned(_ cells: [String], in column: Int, padding: Character) -> [String] {
-    guard resolvedAlignment(column) == .decimal else { return cells }
-    let tails = cells.map { Self.isBlank($0) ? 0 : TextMetrics.columns($0) - Self.wholeLength($0) }
-    let longest = tails.max() ?? 0
-    return zip(cells, tails).map { $0 + String(repeating: padding, count: longest - $1) }
+  /// A cell up to its decimal point, and the rest, which starts at the same place in every row: empty unless the column
+  /// is aligned by decimal points.
+  func parts(of cell: String, in column: Int) -> (head: String, tail: String) {
+    guard resolvedAlignment(column) == .decimal, !Self.isBlank(cell) else { return (cell, "") }
+    let length = Self.wholeLength(cell)
+    return (String(cell.prefix(length)), String(cell.dropFirst(length)))
   }
 
   private static func isBlank(_ cell: String) -> Bool { ["", "-", "–", "—"].contains(cell) }

@@ -19,27 +19,36 @@ public struct SVG: Sendable {
     self.elements = elements
   }
 
-  /// A complete file, with a white background and its natural size unless the window is narrower.
+  /// A complete file, with a white margin and background; of its natural size unless the window is narrower.
   public var document: String {
+    let margin = 14.0
+    let (outerWidth, outerHeight) = (Self.number(width + 2 * margin), Self.number(height + 2 * margin))
+    let corner = Self.number(-margin)
+    let background = Markup.element(
+      "rect", ["x": corner, "y": corner, "width": outerWidth, "height": outerHeight, "fill": Ink.paperLight])
     let root = element(
-      width: Self.number(width), height: Self.number(height), style: "max-width:100%;height:auto",
-      background: [.element("rect", ["width": "100%", "height": "100%", "fill": "#ffffff"])])
+      width: outerWidth, height: outerHeight, viewBox: "\(corner) \(corner) \(outerWidth) \(outerHeight)",
+      style: "max-width:100%;height:auto", background: [background])
     return "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\(root)\n"
   }
 
-  /// An element for an HTML page: as wide as its column, but never wider than its natural size.
+  /// An element for an HTML page: as wide as its column, but neither wider than its natural size nor so narrow that its
+  /// text could not be read; a column narrower than that has to scroll.
   public var markup: Markup {
-    element(width: "100%", height: nil, style: "max-width:\(Self.number(width))px", background: [])
+    element(
+      width: "100%", height: nil, viewBox: "0 0 \(Self.number(width)) \(Self.number(height))",
+      style: "max-width:\(Self.number(width))px;min-width:\(Self.number(width * 0.6))px", background: [])
   }
 
-  private func element(width attribute: String, height: String?, style: String, background: [Markup]) -> Markup {
+  private func element(
+    width: String, height: String?, viewBox: String, style: String, background: [Markup]
+  ) -> Markup {
     let words: [Markup] = [.element("title", [:], [.text(title)]), .element("desc", [:], [.text(summary)])]
     return .element(
       "svg",
       [
-        "xmlns": "http://www.w3.org/2000/svg", "role": "img", "width": attribute, "height": height,
-        "viewBox": "0 0 \(Self.number(width)) \(Self.number(self.height))", "style": style,
-        "font-family": Self.fonts, "font-size": "13",
+        "xmlns": "http://www.w3.org/2000/svg", "role": "img", "width": width, "height": height, "viewBox": viewBox,
+        "style": style, "font-family": Self.fonts, "font-size": "13",
       ], words + background + elements)
   }
 

@@ -1,14 +1,28 @@
 /// How much room text takes, without a font at hand.
 ///
-/// Widths are those of Helvetica and its kin, rounded up, so that boxes made for text hold it in any common sans-serif.
+/// Widths are those of DejaVu Sans and Verdana, the widest sans-serifs in common use: boxes made for text hold it in any.
 enum TextMetrics {
   /// The width in pixels of `text` set in `size` pixels.
   static func width(_ text: String, size: Double, bold: Bool = false) -> Double {
-    size * (bold ? 1.06 : 1) * text.reduce(0) { $0 + advance($1) }
+    size * (bold ? 1.12 : 1) * text.reduce(0) { $0 + advance($1) }
   }
 
-  /// `text` broken at spaces into lines no wider than `width`, except where one word is.
+  /// `text` broken at spaces into as few lines as possible, of about equal length and no wider than `limit` (except
+  /// where one word is).
   static func lines(_ text: String, size: Double, bold: Bool = false, width limit: Double) -> [String] {
+    let greedy = broken(text, size: size, bold: bold, width: limit)
+    guard greedy.count > 1 else { return greedy }
+    // The narrowest measure that needs no more lines, to a hundredth of the limit.
+    var balanced = greedy
+    for percent in stride(from: 99.0, to: 0, by: -1) {
+      let narrower = broken(text, size: size, bold: bold, width: limit * percent / 100)
+      guard narrower.count == greedy.count else { break }
+      balanced = narrower
+    }
+    return balanced
+  }
+
+  private static func broken(_ text: String, size: Double, bold: Bool, width limit: Double) -> [String] {
     var lines: [String] = []
     for word in text.split(whereSeparator: \.isWhitespace) {
       if let last = lines.last, width(last + " " + word, size: size, bold: bold) <= limit {
@@ -43,14 +57,17 @@ enum TextMetrics {
     }
   }
 
+  /// The width of a digit in units of the font size, and of most lowercase letters.
+  static let digit = 0.625
+
   /// In units of the font size.
   private static func advance(_ character: Character) -> Double {
     switch character {
-    case "i", "j", "l", "I", "'", "|", "!", ".", ",", ":", ";", "·", "\u{2009}": 0.28
-    case "f", "t", "r", " ", "(", ")", "[", "]", "/", "-", "\"": 0.36
-    case "m", "M", "W", "%", "@", "…", "—": 0.92
-    case "w", "→", "≤", "≥": 0.78
-    default: columns(String(character)) == 2 ? 1 : character.isUppercase ? 0.7 : 0.57
+    case "i", "j", "l", "I", "'", "|", "!", ".", ",", ":", ";", "·", "\u{2009}": 0.32
+    case "f", "t", "r", " ", "(", ")", "[", "]", "/", "-", "\"": 0.41
+    case "m", "M", "W", "%", "@", "…", "—": 1
+    case "w", "→", "≤", "≥": 0.84
+    default: columns(String(character)) == 2 ? 1.1 : character.isUppercase ? 0.73 : digit
     }
   }
 }
