@@ -34,8 +34,9 @@ public struct Feed: Sendable {
     let reals = graph.inputs.filter { $0.classes == nil }
     let labels = graph.inputs.filter { $0.classes != nil }
     guard reals.count == 1, labels.count <= 1 else {
-      throw FeedError("a data set feeds a graph with one input and one set of labels; this one has "
-        + graph.inputs.map(\.name).joined(separator: ", "))
+      throw FeedError(
+        "a data set feeds a graph with one input and one set of labels; this one has "
+          + graph.inputs.map(\.name).joined(separator: ", "))
     }
     var arrays: [String: Numbers] = [reals[0].name: .floats(batch.inputs)]
     if let label = labels.first { arrays[label.name] = .integers(batch.labels) }

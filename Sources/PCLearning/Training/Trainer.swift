@@ -236,7 +236,9 @@ public enum TrainingError: Error, Sendable, Hashable, CustomStringConvertible {
     switch self {
     case .diverged(let vertex, let step, let update, let learningRate, let rate):
       let place = step == 0 ? "in the feedforward pass" : "in step \(step) of inference"
-      let advice = rate.map { "the rate (\($0)) or the learning rate (\(learningRate))" } ?? "the learning rate (\(learningRate))"
+      let advice =
+        rate.map { "the rate (\($0)) or the learning rate (\(learningRate))" }
+        ?? "the learning rate (\(learningRate))"
       return "training diverged: \(vertex) is not finite \(place) of update \(update); lower \(advice)"
     }
   }
