@@ -37,7 +37,7 @@ import Testing
     Backprop(), FixedPredictions(steps: 20, rate: 0.2), FixedPredictions(steps: 20, solver: .closedForm),
     StandardPredictiveCoding(),
   ] {
-    let trainer = try Trainer(model, rule: rule, optimizer: Adam(learningRate: 1e-3), on: Reference(), seed: 7)
+    let trainer = try Trainer(model, rule: rule, optimizer: Adam(learningRate: 1e-3), on: CPU(), seed: 7)
     let clock = ContinuousClock()
     let s = clock.now
     print(try trainer.trainEpoch(1, on: digits.training, batchSize: 64))

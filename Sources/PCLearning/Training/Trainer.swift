@@ -248,3 +248,23 @@ extension Duration {
   /// The duration in seconds.
   public var seconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
 }
+
+extension Trainer {
+  /// Multiply-adds of the matrix and convolution work of one training step: what its time can be measured against.
+  public func multiplyAdds(batchSize: Int) throws -> Int {
+    let (_, plan) = try network.plan(rule, optimizer: optimizer, clipping: clipping)
+    let schedule = rule.schedule
+    return schedule.phases.reduce(0) { sum, phase in
+      sum + plan.multiplyAdds(in: phase) * batchSize * (phase == .step ? schedule.steps : 1)
+    }
+  }
+}
+
+extension Network {
+  /// The mean over the examples of a batch of Σ wL, by the feedforward pass.
+  public func meanLoss(on feed: Feed) throws -> Double {
+    let run = try run(Feedforward(), on: feed)
+    run.runAll()
+    return run.losses().reduce(0, +) / Double(feed.count)
+  }
+}
