@@ -32,7 +32,7 @@ let package = Package(
     .target(name: "PCKernelsCPU", dependencies: ["PCKernels", "PCKernelsC"]),
 
     // MARK: Data in and out
-    .target(name: "PCInterchange", dependencies: ["PCPrimitives"]),
+    .target(name: "PCInterchange"),
     .systemLibrary(name: "PCZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
     .target(name: "PCDigits", exclude: ["README.md"]),
     .target(name: "PCDatasets", dependencies: ["PCRandomness", "PCInterchange", "PCDigits", "PCZlib"]),
