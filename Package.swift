@@ -68,3 +68,8 @@ let package = Package(
     .testTarget(name: "PCCommandTests", dependencies: ["PredictiveCoding", "pcgraph"]),
   ]
 )
+
+// Only whoever builds the documentation resolves its plugin: PC_DOCS=1 (see Scripts/docs.sh).
+if Context.environment["PC_DOCS"] != nil {
+  package.dependencies.append(.package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.4.0"))
+}
