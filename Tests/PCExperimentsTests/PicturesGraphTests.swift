@@ -94,7 +94,10 @@ import Testing
   @Test func aChainIsOneStraightLineWhateverItsParameters() {
     let names = (0..<20).map { "v\($0)" }
     let nodes =
-      names.map { GraphPicture.Node($0, String(repeating: "x", count: $0.unicodeScalars.reduce(0) { $0 + Int($1.value) } % 8), "", .relaxed) }
+      names.map {
+        GraphPicture.Node(
+          $0, String(repeating: "x", count: $0.unicodeScalars.reduce(0) { $0 + Int($1.value) } % 8), "", .relaxed)
+      }
       + names.dropFirst().map { GraphPicture.Node("w" + $0, "weight of " + $0, "", .parameter) }
     let edges =
       zip(names, names.dropFirst()).map { GraphPicture.Edge($0, $1) } + names.dropFirst().map { .init("w" + $0, $0) }

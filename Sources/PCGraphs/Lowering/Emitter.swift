@@ -91,7 +91,9 @@ public final class Emitter {
   public func remember(_ companion: Term, for result: Term) { companions[result.view.buffer] = companion }
 
   public func recall(for result: Term) -> Term {
-    guard let companion = companions[result.view.buffer] else { fatalError("forward remembered nothing for its result") }
+    guard let companion = companions[result.view.buffer] else {
+      fatalError("forward remembered nothing for its result")
+    }
     return companion
   }
 
@@ -177,7 +179,8 @@ public final class Emitter {
     left = left.inserting(axis: groups.count + 1)
     right = right.inserting(axis: groups.count)
     let strides = Term.rowMajorStrides(groups + [m, n]) + [0]
-    return value(.contract(extents: extents), [left, right], extents: groups + [m, n], isBatched: isBatched,
+    return value(
+      .contract(extents: extents), [left, right], extents: groups + [m, n], isBatched: isBatched,
       viewedAs: strides)
   }
 
