@@ -94,6 +94,7 @@ extension FixedPredictions {
       plan.messages[vertex] = makeState(of: vertex, plan)
     }
     let relaxed = batched.filter { plan.messages[$0] != nil }
+    let deterministic = batched.filter { graph.vertices[$0].kind == .deterministic }
 
     plan.begin(.step)
     let decay = Scalar.slot(plan.emit.makeSlot("decay"))
@@ -101,24 +102,22 @@ extension FixedPredictions {
     let sweep = Sweep(
       plan, messages: plan.messages, wanted: Set(batched.map { graph.vertices[$0].result }),
       lossMessages: lossMessages)
-    for vertex in batched.reversed() where plan.messages[vertex] == nil {
+    for vertex in deterministic.reversed() {
       sweep.messages[vertex] = plan.message(of: vertex, from: sweep)
     }
     for vertex in relaxed {
       guard let message = plan.messages[vertex], !isWhollyClamped(graph.vertices[vertex]) else { continue }
       let arriving = sweep.arriving(at: graph.vertices[vertex].result)
       plan.emit.label = graph.vertices[vertex].name
-      if arriving.isEmpty {
-        plan.emit.blend(message, into: message, alpha: decay)
-      } else {
-        plan.accumulate(arriving, into: message, alpha: rate, beta: decay, stage: .step)
-      }
+      // Where nothing arrives, the message stays as it started.
+      guard !arriving.isEmpty else { continue }
+      plan.accumulate(arriving, into: message, alpha: rate, beta: decay, stage: .step)
       keepClamped(vertex, message, plan)
     }
 
     plan.begin(.close)
     let closing = Sweep(plan, messages: plan.messages, wanted: plan.closingValues, lossMessages: lossMessages)
-    for vertex in batched.reversed() where plan.messages[vertex] == nil {
+    for vertex in deterministic.reversed() {
       closing.messages[vertex] = plan.message(of: vertex, from: closing)
     }
     for vertex in batched { plan.messages[vertex] = closing.messages[vertex] }
@@ -131,10 +130,10 @@ extension FixedPredictions {
       lossMessages: lossMessages)
     var errors: [Int: Term] = [:]
     var residuals: [Int: Term] = [:]
-    for vertex in relaxed {
+    for vertex in batched {
       guard let message = closing.messages[vertex] else { continue }
-      errors[vertex] = message
-      guard !isWhollyClamped(graph.vertices[vertex]) else { continue }
+      errors[vertex] = plan.energyError(of: vertex, message: message)
+      guard relaxed.contains(vertex), !isWhollyClamped(graph.vertices[vertex]) else { continue }
       let sum = plan.sum(final.arriving(at: graph.vertices[vertex].result), name: plan.name(vertex, "arriving"))
       let residual = sum.map { plan.emit.subtract($0, message) } ?? message
       residuals[vertex] = plan.clamping(vertex, residual) { _ in plan.zero(like: vertex) }

@@ -7,9 +7,18 @@ final class OperationProgram {
   private let operands: [Term]
   private let result: Term
   private let message: Term
-  private let pullbacks: [(section: Int, term: Term)?]
+  private let resultOffsets: [Int]
+  private let pullbacks: [Pullback?]
   private let executable: any Executable
   private let batchSize: Int
+
+  private struct Pullback {
+    var section: Int
+    var term: Term
+    /// For each element of `term`, where in memory it lies and which element of the operand it belongs to.
+    var sources: [Int]
+    var targets: [Int]
+  }
 
   init(
     _ operation: any PCGraphs.Operation, operands: [Graph.Value], on backend: any Backend = Reference(), batchSize: Int
@@ -31,8 +40,13 @@ final class OperationProgram {
       guard operands[k].element == .real else { return nil }
       let section = begin("pullback to \(k)")
       let point = Linearization(operands: terms, result: result, message: message)
-      return operation.pullback(to: k, point, emit).map { (section, $0) }
+      return operation.pullback(to: k, point, emit).map { term in
+        Pullback(
+          section: section, term: term, sources: offsets(term.extents, term.view.strides),
+          targets: Self.broadcastOffsets(term.extents, in: terms[k]))
+      }
     }
+    resultOffsets = offsets(result.extents, result.view.strides)
     (self.operands, self.result, self.message, self.batchSize) = (terms, result, message, batchSize)
     executable = try backend.compile(emit.program, batchSize: batchSize, bindings: [:])
   }
@@ -43,40 +57,42 @@ final class OperationProgram {
       numbers.withUnsafeBufferPointer { executable.upload($0, to: term.view.buffer) }
     }
     executable.run([Passage(section: 0)])
-    return elements(of: result)
+    return elements(of: result, at: resultOffsets)
   }
 
   /// `(∂ result / ∂ operand)ᵀ message`, of the operand's own size; `nil` where the operation says that it is zero.
   func pullback(to operand: Int, of numbers: [Double]) -> [Double]? {
-    guard let (section, term) = pullbacks[operand] else { return nil }
+    guard let pullback = pullbacks[operand] else { return nil }
     numbers.withUnsafeBufferPointer { executable.upload($0, to: message.view.buffer) }
-    executable.run([Passage(section: section)])
-    return summedBack(elements(of: term), of: term, to: operands[operand])
-  }
-
-  private func elements(of term: Term) -> [Double] {
-    let memory = executable.download(term.view.buffer)
-    let examples = term.isBatched ? batchSize : 1
-    let offsets = indices(of: term.extents).map { zip($0, term.view.strides).reduce(term.view.offset) { $0 + $1.0 * $1.1 } }
-    return (0..<examples).flatMap { example in offsets.map { memory[example * memory.count / examples + $0] } }
-  }
-
-  /// The transpose of broadcasting: adds up all elements that came from one element of the operand.
-  private func summedBack(_ numbers: [Double], of term: Term, to operand: Term) -> [Double] {
-    let strides = zip(operand.extents, Term.rowMajorStrides(operand.extents)).map { $0 == 1 ? 0 : $1 }
-    var sums = Array(repeating: 0.0, count: operand.count * (operand.isBatched ? batchSize : 1))
-    let places = indices(of: term.extents).map { index in
-      zip(index.suffix(operand.rank), strides).reduce(0) { $0 + $1.0 * $1.1 }
-    }
-    for (position, number) in numbers.enumerated() {
-      let example = operand.isBatched ? position / places.count : 0
-      sums[example * operand.count + places[position % places.count]] += number
+    executable.run([Passage(section: pullback.section)])
+    // The transpose of broadcasting: all elements that came from one element of the operand add up.
+    let (count, isBatched) = (operands[operand].count, operands[operand].isBatched)
+    var sums = Array(repeating: 0.0, count: isBatched ? count * batchSize : count)
+    let terms = elements(of: pullback.term, at: pullback.sources)
+    for (position, number) in terms.enumerated() {
+      let (example, place) = position.quotientAndRemainder(dividingBy: pullback.targets.count)
+      sums[(isBatched ? example * count : 0) + pullback.targets[place]] += number
     }
     return sums
   }
+
+  private func elements(of term: Term, at offsets: [Int]) -> [Double] {
+    let memory = executable.download(term.view.buffer)
+    let examples = term.isBatched ? batchSize : 1
+    let each = memory.count / examples
+    return (0..<examples).flatMap { example in offsets.map { memory[example * each + term.view.offset + $0] } }
+  }
+
+  /// For each element of extents that `operand` was stretched to, the operand's element.
+  private static func broadcastOffsets(_ extents: [Int], in operand: Term) -> [Int] {
+    let strides = zip(operand.extents, Term.rowMajorStrides(operand.extents)).map { $0 == 1 ? 0 : $1 }
+    return offsets(extents, Array(repeating: 0, count: extents.count - strides.count) + strides)
+  }
 }
 
-/// All indices of a tensor of these extents, in row-major order.
-func indices(of extents: [Int]) -> [[Int]] {
-  extents.reduce([[]]) { heads, extent in heads.flatMap { head in (0..<extent).map { head + [$0] } } }
+/// The offset of each element in row-major order.
+private func offsets(_ extents: [Int], _ strides: [Int]) -> [Int] {
+  zip(extents, strides).reduce([0]) { heads, axis in
+    heads.flatMap { head in (0..<axis.0).map { head + $0 * axis.1 } }
+  }
 }

@@ -107,19 +107,25 @@ private final class Generator {
   private func apply(_ choice: Int, _ graph: GraphBuilder, _ x: Item) -> Item? {
     let v = x.value
     switch choice {
-    case 0: return pick([Item(value: tanh(v), bound: 1), Item(value: sigmoid(v), bound: 1), Item(value: sin(v), bound: 1)])
+    case 0:
+      let function = pick([Pointwise.Function.tanh, .sigmoid, .sin])
+      return Item(value: graph.apply(Pointwise(function), to: [v]), bound: 1)
     case 1: return Item(value: relu(v), bound: x.bound)
     case 2:
       if x.bound <= 1.2 { return Item(value: exp(v), bound: 3.4) }
       return Item(value: graph.vertex("root") { sqrt(v * v + 1) }, bound: x.bound + 1)
     case 3: return Item(value: graph.vertex("tangent") { tan(0.7 * tanh(v)) }, bound: 0.9)
     case 4:
-      return pick([
-        Item(value: 0.5 * v + 0.3, bound: x.bound / 2 + 0.3), Item(value: -v, bound: x.bound),
-        Item(value: v / 2, bound: x.bound / 2), Item(value: 1 - v, bound: x.bound + 1),
-        Item(value: 0.2 - v, bound: x.bound + 1), Item(value: v - 0.5, bound: x.bound + 1),
-        Item(value: 0.1 + v, bound: x.bound + 1), Item(value: v * 0.8, bound: x.bound),
-      ])
+      switch random.integer(below: 8) {
+      case 0: return Item(value: 0.5 * v + 0.3, bound: x.bound / 2 + 0.3)
+      case 1: return Item(value: -v, bound: x.bound)
+      case 2: return Item(value: v / 2, bound: x.bound / 2)
+      case 3: return Item(value: 1 - v, bound: x.bound + 1)
+      case 4: return Item(value: 0.2 - v, bound: x.bound + 1)
+      case 5: return Item(value: v - 0.5, bound: x.bound + 1)
+      case 6: return Item(value: 0.1 + v, bound: x.bound + 1)
+      default: return Item(value: v * 0.8, bound: x.bound)
+      }
     case 5, 6:
       guard let y = partner(of: x) else { return nil }
       let bound = x.bound + y.bound
