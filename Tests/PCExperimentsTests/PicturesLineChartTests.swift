@@ -148,7 +148,7 @@ import Testing
     arguments: [
       [], [(0, 0)], [(1, 5), (2, 5), (3, 5)], [(3, 1), (3, 2)], [(.nan, 1)], [(1, .infinity)],
       [(0, 1e308), (1, -1e308)],
-      [(0, 1e-320), (1, 2e-320)], [(1, 1), (2, 1 + 1e-15)], [(-1e299, 1e-299), (1e299, 1e299)], [(0, 0), (0, 0)],
+      [(0, .leastNonzeroMagnitude), (1, 4 * .leastNonzeroMagnitude)], [(1, 1), (2, 1 + 1e-15)], [(-1e299, 1e-299), (1e299, 1e299)], [(0, 0), (0, 0)],
       [(1e15, 1e15), (1e15 + 1, 1e15 + 2)],
     ] as [[(Double, Double)]])
   func unusualDataGiveAWholeChart(data: [(Double, Double)]) throws {
