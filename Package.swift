@@ -29,18 +29,22 @@ let package = Package(
     .target(name: "PCRandomness", exclude: ["README.md"]),
     .target(name: "PCKernels", dependencies: ["PCPrimitives", "PCRandomness"], exclude: ["README.md"]),
     .target(name: "PCKernelsC"),
-    .target(name: "PCKernelsCPU", dependencies: ["PCKernels", "PCKernelsC"]),
+    .target(name: "PCKernelsCPU", dependencies: ["PCKernels", "PCKernelsC"], exclude: ["README.md"]),
 
     // MARK: Data in and out
-    .target(name: "PCInterchange"),
+    .target(name: "PCInterchange", exclude: ["README.md"]),
     .systemLibrary(name: "PCZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
     .target(name: "PCDigits", exclude: ["README.md"]),
-    .target(name: "PCDatasets", dependencies: ["PCRandomness", "PCInterchange", "PCDigits", "PCZlib"]),
+    .target(
+      name: "PCDatasets", dependencies: ["PCRandomness", "PCInterchange", "PCDigits", "PCZlib"],
+      exclude: ["README.md"]),
 
     // MARK: Learning: rules, training, experiments
     .target(name: "PCPlans", dependencies: ["PCGraphs", "PCKernels"], exclude: ["README.md"]),
     .target(name: "PCLearning", dependencies: ["PCPlans", "PCDatasets", "PCInterchange"], exclude: ["README.md"]),
-    .target(name: "PCExperiments", dependencies: ["PCLearning", "PCModels", "PCDatasets", "PCKernelsCPU"]),
+    .target(
+      name: "PCExperiments", dependencies: ["PCLearning", "PCModels", "PCDatasets", "PCKernelsCPU"],
+      exclude: ["README.md"]),
 
     // MARK: What a user imports or runs
     .target(
