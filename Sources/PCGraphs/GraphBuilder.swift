@@ -269,7 +269,9 @@ public final class GraphBuilder {
       stop("\(name) reads an inner value of the vertex \(graph.vertices[owner].name)", at: origin)
     }
     guard prediction.shape.isBatched else {
-      stop("\(name) of \(describe([prediction])): a loss is each example's own, so its value must hold the batch", at: origin)
+      stop(
+        "\(name) of \(describe([prediction])): a loss is each example's own, so its value must hold the batch",
+        at: origin)
     }
     do throws(ShapeError) {
       try term.function.check(prediction: prediction.shape, target: target.shape)

@@ -137,7 +137,8 @@ public final class Network {
     let isTaken = lastRuns[place]?.run != nil
     let executable =
       isTaken ? try compile(plan, batchSize: feed.count) : try executable(key, plan, batchSize: feed.count)
-    let run = InferenceRun(rule: rule, plan: plan, executable: executable, batchSize: feed.count, epsilon: backend.epsilon)
+    let run = InferenceRun(
+      rule: rule, plan: plan, executable: executable, batchSize: feed.count, epsilon: backend.epsilon)
     if !isTaken { lastRuns[place] = Weak(run: run) }
     run.load(feed)
     return run

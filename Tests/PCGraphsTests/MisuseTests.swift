@@ -15,16 +15,24 @@ import Testing
 
   // MARK: Shapes
 
+  private static let line = #line
+  /// Not in the closure of an exit test, where every line is the macro's.
+  private static func buildWhatDoesNotFit() {
+    _ = Model { graph in
+      let x = graph.input("pixels", [.batch, 4])
+      _ = matmul(x, graph.parameter("matrix", [3, 4], .zeros))
+    }
+  }
+
   @Test func functionsNameTheirLine() async {
     let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
-      _ = Model { graph in
-        let x = graph.input("pixels", [.batch, 4])
-        _ = matmul(x, graph.parameter("matrix", [3, 4], .zeros))
-      }
+      MisuseTests.buildWhatDoesNotFit()
     }
+    let file = "PCGraphsTests/MisuseTests.swift"
     says(
-      "PCGraphsTests/MisuseTests.swift:24: matmul of pixels [B, 4] (made at PCGraphsTests/MisuseTests.swift:23)",
-      "and matrix [3, 4] (made at PCGraphsTests/MisuseTests.swift:24)", "must equal", observed: result)
+      "\(file):\(Self.line + 5): matmul of pixels [B, 4] (made at \(file):\(Self.line + 4)) "
+        + "and matrix [3, 4] (made at \(file):\(Self.line + 5))",
+      "must equal", observed: result)
   }
 
   @Test func operatorsNameTheirOperands() async {
@@ -35,7 +43,9 @@ import Testing
         _ = x + y
       }
     }
-    says("add of x [B, 4] (made at", "and tanh [B, 3] (made at PCGraphsTests/MisuseTests.swift:", "4 meets 3", observed: result)
+    says(
+      "add of x [B, 4] (made at", "and tanh [B, 3] (made at PCGraphsTests/MisuseTests.swift:", "4 meets 3",
+      observed: result)
   }
 
   @Test func layersNameTheirLine() async {
@@ -235,7 +245,8 @@ import Testing
         graph.loss(.squaredError(tanh(x), x * graph.parameter("w", [], .zeros)))
       }
     }
-    says("PCGraphsTests/MisuseTests.swift:", "the target of loss, multiply, depends on a parameter", observed: trained)
+    says(
+      "PCGraphsTests/MisuseTests.swift:", "the target of loss, multiply, depends on a parameter", observed: trained)
     let relaxed = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
       _ = Model { graph in
         let x = graph.input("x", [.batch])
@@ -255,7 +266,8 @@ import Testing
     #expect("matmul") { try graph.tryApply(MatrixProduct(), to: [x, w]) } throws: { error in
       "\(error)".contains("matmul of x [B, 4]") && "\(error)".contains("must equal")
     }
-    #expect("other graph") { try graph.tryApply(Add(), to: [x, GraphBuilder().input("y", [.batch, 4])]) } throws: { error in
+    #expect("other graph") { try graph.tryApply(Add(), to: [x, GraphBuilder().input("y", [.batch, 4])]) } throws: {
+      error in
       "\(error)".contains("belongs to another graph")
     }
     // A refused operation leaves nothing behind.

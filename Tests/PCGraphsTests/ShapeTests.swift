@@ -74,7 +74,8 @@ import Testing
     Refusal(MatrixProduct(), [.batch, 4], [4, .batch], says: "both hold the batch"),
     Refusal(Convolve(), [.batch, 3, 8, 8], [4, 2, 3, 3], says: "the image has 3 channels, the filter takes 2"),
     Refusal(Convolve(), [.batch, 3, 2, 2], [4, 3, 3, 3], says: "the kernel is larger than the image"),
-    Refusal(Convolve(), [3, .batch, 8, 8], [4, 3, 3, 3], says: "images must have shape [B, channels, rows, columns]"),
+    Refusal(
+      Convolve(), [3, .batch, 8, 8], [4, 3, 3, 3], says: "images must have shape [B, channels, rows, columns]"),
     Refusal(Convolve(), [.batch, 3, 8, 8], [.batch, 3, 3, 3], says: "without a batch"),
     Refusal(Convolve(stride: 0), [.batch, 3, 8, 8], [4, 3, 3, 3], says: "stride 0"),
     Refusal(Convolve(padding: -1), [.batch, 3, 8, 8], [4, 3, 3, 3], says: "padding -1"),
@@ -114,7 +115,9 @@ import Testing
       let swallowed = x.reshaped([.batch(outer: 2, inner: 3)])
       let back = graph.vertex("back", .relaxed) { swallowed.reshaped([2, .batch, 3]) * 1 }
       let turned = graph.vertex("turned", .relaxed) { x.transposed([1, 2, 0]).reshaped([.batch, 6]) * 1 }
-      let doubled = graph.vertex("doubled", .relaxed) { x.transposed([1, 0, 2]).reshaped([.batch(outer: 1, inner: 2), 3]) * 1 }
+      let doubled = graph.vertex("doubled", .relaxed) {
+        x.transposed([1, 0, 2]).reshaped([.batch(outer: 1, inner: 2), 3]) * 1
+      }
       let sum = back.sum() + turned.sum() + doubled.reshaped([.batch, 6]).sum()
       graph.loss(.squaredError(sum, graph.input("t", [.batch])))
     }

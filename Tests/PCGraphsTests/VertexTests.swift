@@ -18,12 +18,12 @@ extension Graph {
   @Test func defaultKinds() {
     let graph = Model { graph in
       let x = graph.input("x", [.batch, 2, 3])
-      let hidden = tanh(x)                                // an operation of its own: relaxed
-      let flat = hidden.flattened()                       // structural
+      let hidden = tanh(x)  // an operation of its own: relaxed
+      let flat = hidden.flattened()  // structural
       let layer = Dense("layer", 4, activation: .tanh)(flat)
-      let left = layer.sliced(axis: 1, 0..<2)             // structural, between relaxed ones
+      let left = layer.sliced(axis: 1, 0..<2)  // structural, between relaxed ones
       let square = graph.vertex("square") { left * left }
-      let head = Dense("head", 3)(square)                 // meets the loss alone: terminal
+      let head = Dense("head", 3)(square)  // meets the loss alone: terminal
       graph.loss(.squaredError(head, graph.labels("label", classes: 3)))
     }.graph
     #expect(graph.kind("tanh") == .relaxed)
@@ -33,7 +33,7 @@ extension Graph {
     #expect(graph.kind("square") == .relaxed)
     #expect(graph.kind("head") == .deterministic)
     #expect(graph.kind("one hot") == .deterministic)
-    #expect(graph.vertices.filter(\.isTerminal).map(\.name) == ["head", "one hot"] || graph.vertices.filter(\.isTerminal).map(\.name) == ["head"])
+    #expect(graph.vertices.filter(\.isTerminal).map(\.name) == ["head"])
     #expect(graph.depths("head") == [0])
     #expect(graph.depths("square") == [1])
     #expect(graph.depths("slice") == [1])
@@ -231,7 +231,10 @@ extension Graph {
 
   @Test func modelsHaveTheirShapes() throws {
     let paper = try NamedModel.cnn.build(ImageTask(inputShape: [3, 32, 32], classes: 10)).graph
-    #expect(paper.parameters.map(\.extents) == [[6, 3, 5, 5], [16, 6, 5, 5], [1600 / 4 * 4, 200], [200, 150], [150, 10]])
+    #expect(
+      paper.parameters.map(\.extents) == [
+        [6, 3, 5, 5], [16, 6, 5, 5], [1600 / 4 * 4, 200], [200, 150], [150, 10],
+      ])
     #expect(paper.parameterDepths("conv1.weight") == [5])
     #expect(paper.parameterDepths("output.weight") == [0])
     let digits = try NamedModel.cnn.build(ImageTask(inputShape: [1, 8, 8], classes: 10)).graph
@@ -246,7 +249,11 @@ extension Graph {
     for model in [NamedModel.cnn, .residual] {
       #expect(throws: ModelError.self) { try model.build(ImageTask(inputShape: [1, 1, 9], classes: 10)) }
     }
-    #expect(throws: ModelError.self) { try NamedModel.cnn.build(ImageTask(inputShape: [1, 8, 8], classes: 2), hidden: [3]) }
-    #expect(throws: ModelError.self) { try NamedModel.mlp.build(ImageTask(inputShape: [1, 8, 8], classes: 2), hidden: [3, 0]) }
+    #expect(throws: ModelError.self) {
+      try NamedModel.cnn.build(ImageTask(inputShape: [1, 8, 8], classes: 2), hidden: [3])
+    }
+    #expect(throws: ModelError.self) {
+      try NamedModel.mlp.build(ImageTask(inputShape: [1, 8, 8], classes: 2), hidden: [3, 0])
+    }
   }
 }

@@ -38,7 +38,8 @@ struct OperationRow: Sendable, CustomStringConvertible {
       // relu away from its kink, roots away from 0, tangents away from their poles.
       let range: ClosedRange<Float> = function == .sqrt || function == .relu ? 0.1...2 : -1.2...1.2
       let rows = [
-        OperationRow(Pointwise(function), [.batch, 3], in: range), OperationRow(Pointwise(function), [2, .batch], in: range),
+        OperationRow(Pointwise(function), [.batch, 3], in: range),
+        OperationRow(Pointwise(function), [2, .batch], in: range),
         OperationRow(Pointwise(function), Shape(fixed: [2, 3]), in: range),
       ]
       return function == .relu ? rows + [OperationRow(Pointwise(.relu), [.batch, 3], in: -2...(-0.1))] : rows
@@ -137,7 +138,8 @@ final class OperationTrial {
     begin()
     terms = row.operands.map {
       emit.makeTerm(
-        "operand", $0.shape.extents, isBatched: $0.shape.isBatched, stage: .step, element: $0.classes == nil ? .real : .index)
+        "operand", $0.shape.extents, isBatched: $0.shape.isBatched, stage: .step,
+        element: $0.classes == nil ? .real : .index)
     }
     let term = row.operation.forward(terms, emit)
     result = emit.dense(term)
@@ -175,7 +177,9 @@ final class OperationTrial {
 
   private func download(_ term: Term) -> [Double] {
     let memory = executable.download(term.view.buffer)
-    guard term.view.offset != 0 || memory.count != term.count * (term.isBatched ? batchSize : 1) else { return memory }
+    guard term.view.offset != 0 || memory.count != term.count * (term.isBatched ? batchSize : 1) else {
+      return memory
+    }
     let each = term.isBatched ? memory.count / batchSize : memory.count
     return stride(from: 0, to: memory.count, by: each).flatMap {
       memory[($0 + term.view.offset)..<($0 + term.view.offset + term.count)]
@@ -189,7 +193,9 @@ extension OperationRow {
   func numbers(batchSize: Int, using dice: inout Dice) -> [[Double]] {
     operands.map { operand in
       let count = operand.shape.count * (operand.shape.isBatched ? batchSize : 1)
-      if let classes = operand.classes { return (0..<count).map { _ in Double(Int.random(in: 0..<classes, using: &dice)) } }
+      if let classes = operand.classes {
+        return (0..<count).map { _ in Double(Int.random(in: 0..<classes, using: &dice)) }
+      }
       let (low, high) = (operand.range.lowerBound, operand.range.upperBound)
       let places = (0..<count).shuffled(using: &dice)
       return places.map { place in

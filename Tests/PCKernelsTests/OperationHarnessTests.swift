@@ -82,7 +82,8 @@ import Testing
 
   // MARK: Points at which differences say nothing
 
-  static let backends: [any Backend] = [Reference()] + supportedSets.compactMap { try? CPU(threads: 1, instructionSet: $0) }
+  static let backends: [any Backend] =
+    [Reference()] + supportedSets.compactMap { try? CPU(threads: 1, instructionSet: $0) }
 
   /// The slope of relu is 0 at 0.
   @Test func reluIsFlatAtZero() throws {

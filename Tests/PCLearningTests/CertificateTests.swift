@@ -25,7 +25,8 @@ import Testing
     for depth in 0...60 {
       let here = "T = \(steps), h = \(rate), d = \(depth)"
       for (observed, exact) in [
-        (certificate.coefficient(depth), expected.reached[depth]), (certificate.shortfall(depth), expected.missing[depth]),
+        (certificate.coefficient(depth), expected.reached[depth]),
+        (certificate.shortfall(depth), expected.missing[depth]),
       ] where exact > 1e-290 || exact == 0 {
         #expect(abs(observed - exact) <= tolerance * exact, "\(here): expected \(exact), observed \(observed)")
       }

@@ -9,7 +9,8 @@ import Testing
     #expect(network.graph.parameters.map(\.name).sorted() == fixture.parameters.map(\.name).sorted())
     for parameter in fixture.parameters {
       expectClose(
-        network.parameter(parameter.name).values.reduce(0, +), parameter.sum, within: 1e-10, "\(name), sum of \(parameter.name)")
+        network.parameter(parameter.name).values.reduce(0, +), parameter.sum, within: 1e-10,
+        "\(name), sum of \(parameter.name)")
     }
     let rules: [any Rule] = [Backprop(), FixedPredictions(solver: .equilibrium)]
     for rule in rules {

@@ -7,7 +7,9 @@ import Testing
     return (try fixture.network(on: Reference()), fixture.feed)
   }
 
-  static let rules: [any IterativeRule] = [FixedPredictions(steps: 7, rate: 0.3), StandardPredictiveCoding(steps: 7, rate: 0.1)]
+  static let rules: [any IterativeRule] = [
+    FixedPredictions(steps: 7, rate: 0.3), StandardPredictiveCoding(steps: 7, rate: 0.1),
+  ]
 
   /// Driven by hand, looking at the gradients on the way or not, it is what training runs.
   @Test func handDrivenIsRunAll() throws {
@@ -44,9 +46,13 @@ import Testing
       let first = try network.run(rule, on: feed)
       rule.initialise(first)
       first.step(3)
-      let other = try network.run(rule, on: Feed(count: 4, [
-        "image": .doubles(Fixture.numbers([4, 64], stream: 77, scale: 2)), "label": .integers([1, 2, 3, 4]),
-      ]))
+      let other = try network.run(
+        rule,
+        on: Feed(
+          count: 4,
+          [
+            "image": .doubles(Fixture.numbers([4, 64], stream: 77, scale: 2)), "label": .integers([1, 2, 3, 4]),
+          ]))
       other.runAll()
       first.step(4)
       #expect(first.gradients().byParameter == alone.byParameter, "\(rule.name)")
@@ -130,7 +136,8 @@ import Testing
     }
     let network = try Network(model, on: Reference(), seed: 1)
     let run = try network.run(
-      StandardPredictiveCoding(steps: steps, rate: 0.05), on: Feed(count: 1, ["x": .doubles([x]), "t": .doubles([t])]),
+      StandardPredictiveCoding(steps: steps, rate: 0.05),
+      on: Feed(count: 1, ["x": .doubles([x]), "t": .doubles([t])]),
       isMonitored: true)
     run.initialise()
     run.step(steps)
@@ -146,7 +153,7 @@ import Testing
     // The look ahead leaves no trace.
     #expect(run.stepCount == steps)
     #expect(run.gradients().byParameter == reached.byParameter)
-    #expect(run.finish() .energy == relaxation.energy)
+    #expect(run.finish().energy == relaxation.energy)
     run.step(3000)
     #expect(run.gradients().distance(to: limit) < 1e-12)
     let settled = try #require(run.finish(estimatesGradientDistance: true).gradientDistance)
@@ -198,7 +205,9 @@ import Testing
       #expect("\(sentence)") { try network.gradients(Backprop(), on: bad) } throws: { "\($0)".contains(sentence) }
     }
     refuses("no numbers for image") { $0.arrays["image"] = nil }
-    refuses("image takes 256 numbers for 4 examples of shape [B, 1, 8, 8], but there are 3") { $0.arrays["image"] = .floats([1, 2, 3]) }
+    refuses("image takes 256 numbers for 4 examples of shape [B, 1, 8, 8], but there are 3") {
+      $0.arrays["image"] = .floats([1, 2, 3])
+    }
     refuses("label 10 of example 2 is outside 0..<10") { $0.arrays["label"] = .integers([0, 9, 10, 1]) }
     refuses("label -1 of example 0") { $0.arrays["label"] = .integers([-1, 9, 1, 1]) }
     refuses("label takes integer labels") { $0.arrays["label"] = .floats([1, 1, 1, 1]) }

@@ -15,7 +15,8 @@ private func fixtureModel() -> Model {
 private let fixtureFeed = Feed(
   count: 4,
   [
-    "x": .doubles(Fixture.numbers([4, 3], stream: 1, scale: 1)), "t": .doubles(Fixture.numbers([4, 2], stream: 2, scale: 3)),
+    "x": .doubles(Fixture.numbers([4, 3], stream: 1, scale: 1)),
+    "t": .doubles(Fixture.numbers([4, 2], stream: 2, scale: 3)),
   ])
 
 @Suite struct OptimizerTests {
@@ -37,7 +38,8 @@ private let fixtureFeed = Feed(
       let backends: [(any Backend, Double)] = [(Reference(), 1e-12), (try CPU(threads: 1), 2e-6)]
       for (backend, tolerance) in backends {
         let trainer = try Trainer(
-          fixtureModel(), rule: Backprop(), optimizer: optimizer, clipping: clipping, reduction: reduction, on: backend,
+          fixtureModel(), rule: Backprop(), optimizer: optimizer, clipping: clipping, reduction: reduction,
+          on: backend,
           seed: 1)
         for (update, expected) in fixture.trajectory.enumerated() {
           try trainer.train(on: fixtureFeed)
@@ -52,7 +54,8 @@ private let fixtureFeed = Feed(
   /// The learning rate may change between updates; a gradient of length 0 is not scaled.
   @Test func learningRateMayChange() throws {
     let trainer = try Trainer(
-      fixtureModel(), rule: Backprop(), optimizer: SGD(learningRate: 1), clipping: .byNorm(1), on: Reference(), seed: 1)
+      fixtureModel(), rule: Backprop(), optimizer: SGD(learningRate: 1), clipping: .byNorm(1), on: Reference(),
+      seed: 1)
     let before = trainer.network.parameter("w").values
     trainer.optimizer.learningRate = 0
     try trainer.train(on: fixtureFeed)
@@ -83,7 +86,8 @@ private let fixtureFeed = Feed(
   private static func data(_ count: Int) throws -> Dataset {
     let inputs = (0..<count).map { k in Fixture.numbers([4], stream: 50 + k, scale: 1).map(Float.init) }
     return try Dataset(
-      name: "made up", inputs: inputs.flatMap { $0 }, labels: (0..<count).map { Int32($0 % 3) }, inputShape: [1, 2, 2],
+      name: "made up", inputs: inputs.flatMap { $0 }, labels: (0..<count).map { Int32($0 % 3) },
+      inputShape: [1, 2, 2],
       classes: 3)
   }
 
@@ -129,7 +133,8 @@ private let fixtureFeed = Feed(
 
   @Test func maximalUpdatesEndThePass() throws {
     let trainer = try Trainer(
-      Model.mlp(Self.task, hidden: [5]), rule: Backprop(), optimizer: SGD(learningRate: 0.1), on: Reference(), seed: 3)
+      Model.mlp(Self.task, hidden: [5]), rule: Backprop(), optimizer: SGD(learningRate: 0.1), on: Reference(), seed: 3
+    )
     #expect(try trainer.trainEpoch(1, on: Self.data(10), batchSize: 3, maximalUpdates: 2).examples == 6)
   }
 
@@ -209,7 +214,8 @@ private let fixtureFeed = Feed(
       graph.loss(.squaredError(v * graph.parameter("w2", [], .constant(100)), graph.input("t", [.batch])))
     }
     let trainer = try Trainer(
-      model, rule: StandardPredictiveCoding(steps: 400, rate: 1), optimizer: SGD(learningRate: 0.1), on: Reference(), seed: 1)
+      model, rule: StandardPredictiveCoding(steps: 400, rate: 1), optimizer: SGD(learningRate: 0.1), on: Reference(),
+      seed: 1)
     let before = trainer.network.parameters()
     #expect {
       try trainer.train(on: Feed(count: 1, ["x": .doubles([1]), "t": .doubles([0])]))
@@ -247,7 +253,8 @@ private let fixtureFeed = Feed(
     let values = Initializer.orthogonal(gain: gain).draw(extents, from: RandomStream(seed: 3, "test"))
     let (rows, columns) = (extents[0], values.count / extents[0])
     // Rows or columns, whichever are fewer, are orthogonal and of length `gain`.
-    let vectors = rows <= columns
+    let vectors =
+      rows <= columns
       ? (0..<rows).map { r in (0..<columns).map { values[r * columns + $0] } }
       : (0..<columns).map { c in (0..<rows).map { values[$0 * columns + c] } }
     for (i, a) in vectors.enumerated() {

@@ -34,7 +34,8 @@ struct OptimizerFixture: Decodable {
 
 enum Fixture {
   static let models = [
-    "cnn-digits-squared-error", "cnn-digits-cross-entropy", "cnn-paper-squared-error", "branching-digits-cross-entropy",
+    "cnn-digits-squared-error", "cnn-digits-cross-entropy", "cnn-paper-squared-error",
+    "branching-digits-cross-entropy",
     "branching-digits-squared-error", "residual-digits-cross-entropy", "mlp-digits-cross-entropy",
   ]
 
