@@ -8,13 +8,17 @@ public struct Value {
   public let graph: GraphBuilder
   let id: Int
 
+  /// Its axes; the batch prints as `B`.
   public var shape: Shape { graph.graph.values[id].shape }
+  /// Its path: the vertex's where the value is a vertex's result.
   public var name: String { graph.graph.values[id].name }
 }
 
 /// Class labels: an input of integers, one for each example (or position), that losses compare with.
 public struct Labels {
+  /// The input of integers.
   public let value: Value
+  /// Labels are 0 ..< `classes`; a batch with another one is refused.
   public let classes: Int
 
   /// 1 at the label's place, 0 elsewhere: `shape + [classes]`.
@@ -41,6 +45,7 @@ public final class GraphBuilder {
   private var declaredKinds: [Int: Graph.Kind] = [:]
   private var usedNames: [String: Int] = [:]
 
+  /// A graph without inputs. `Model` makes and finishes a builder by itself.
   public init() {}
 
   // MARK: Names
@@ -342,11 +347,16 @@ public final class GraphBuilder {
 
 /// A loss with what it compares; make one by `.squaredError(…)` or `.crossEntropy(…)`.
 public struct LossTerm {
+  /// The loss function that compares them.
   public var function: any LossFunction
+  /// What the model says; a vertex's value or an input.
   public var prediction: Value
+  /// What it should say; may not depend on trained parameters or relaxed vertices.
   public var target: Value
+  /// For classification: where accuracy finds the right classes.
   public var labels: Labels?
 
+  /// A loss of one's own; shapes are checked when `GraphBuilder.loss` receives it.
   public init(_ function: any LossFunction, prediction: Value, target: Value, labels: Labels? = nil) {
     self.function = function
     self.prediction = prediction
@@ -357,8 +367,10 @@ public struct LossTerm {
 
 /// A graph to train: what `Model { graph in … }` makes.
 public struct Model: Sendable {
+  /// The recorded graph, with the kind of every vertex decided.
   public let graph: Graph
 
+  /// A model of a graph that `GraphBuilder.finish()` made.
   public init(_ graph: Graph) { self.graph = graph }
 
   /// Runs `build` once and keeps the graph that it recorded.

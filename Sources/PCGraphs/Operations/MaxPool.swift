@@ -3,7 +3,9 @@ import PCPrimitives
 /// The largest element of each window of images [B, c, y, x]; the pullback goes to the winner, the first one of a tie.
 public struct MaxPool: Operation {
   public let name = "max pool"
+  /// Rows, and columns, of a window.
   public var window: Int
+  /// Pixels from one window to the next, alike down and to the right.
   public var stride: Int
 
   /// - Parameter stride: by default the window, so that windows do not overlap.
