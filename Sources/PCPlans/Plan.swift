@@ -21,8 +21,11 @@ public enum Phase: String, Sendable, CaseIterable {
 ///
 /// A plan knows no batch size and no backend; a backend compiles it for both.
 public struct Plan: Sendable {
+  /// What is computed.
   public var graph: Graph
+  /// How it is computed.
   public var program: Program
+  /// For each phase that the rule has, its section of the program.
   public var phases: [Phase: Int]
   /// For each input of the graph, its term.
   public var inputs: [Term]
@@ -48,8 +51,11 @@ public struct Plan: Sendable {
   /// Σg² over all parameters, after the closing phase, where the plan has an optimiser.
   public var squaredGradientNorm: Term?
 
+  /// Terms of the monitor phase: what energy and residual are summed from.
   public struct Monitor: Sendable {
+    /// ½‖v − p‖² for each example, by vertex.
     public var squaredErrors: [Int: Term]
+    /// ‖dv/dt‖² for each example, by vertex; 0 where inference rests.
     public var squaredResiduals: [Int: Term]
     /// For each loss, its weighted value for each example, at the values that inference ended with.
     public var losses: [Term]

@@ -6,15 +6,20 @@ import PCPrimitives
 /// A rule predicts vertices in forward order, states what their values are, and collects messages with `Sweep`s in the
 /// order that it needs. Where an instruction ends up (once for a batch, or in each step) follows from its operands.
 public final class PlanBuilder {
+  /// The graph under the rule; vertices, values and parameters are named by their positions in it.
   public let graph: Graph
+  /// Receives all instructions.
   public let emit = Emitter()
 
   /// For each value of the graph, the term that its readers see.
   public private(set) var terms: [Term?]
   /// For each vertex, its latest prediction.
   public private(set) var predictions: [Term?]
+  /// For each vertex, the message that the plan ends with: rules set it.
   public var messages: [Term?]
+  /// For each parameter, the direction −∂L/∂θ that `writeGradients(_:)` wrote.
   public private(set) var gradients: [Term?]
+  /// For each loss, its weighted value for each example, once `writeLosses()` was called.
   public private(set) var losses: [Term?]
   private var outputs: [Term?]
   /// Σg² over all parameters, where an optimiser asked for it.
@@ -22,6 +27,7 @@ public final class PlanBuilder {
 
   /// The inputs whose gradient is wanted as well, by index.
   public let wantedInputs: Set<Int>
+  /// The relative rounding of the numbers that the plan will run with.
   public let epsilon: Double
   /// Whether energy and residual are to be written.
   public let isMonitored: Bool
@@ -97,8 +103,10 @@ public final class PlanBuilder {
   /// States what readers of a vertex see from now on.
   public func setValue(of vertex: Int, to term: Term) { terms[graph.vertices[vertex].result] = term }
 
+  /// What readers of the vertex see at present; stops where it has no value yet.
   public func value(of vertex: Int) -> Term { term(graph.vertices[vertex].result) }
 
+  /// The vertex's latest prediction; stops where there is none yet.
   public func prediction(of vertex: Int) -> Term {
     guard let term = predictions[vertex] else { fatalError("\(graph.vertices[vertex].name) is not predicted yet") }
     return term
@@ -214,6 +222,7 @@ public final class PlanBuilder {
     }
   }
 
+  /// The name `vertex.role` for a term that belongs to a vertex.
   public func name(_ vertex: Int, _ role: String) -> String { "\(graph.vertices[vertex].name).\(role)" }
 
   /// Writes, for the monitor phase, ½‖error‖² of the vertices in `errors` and ‖residual‖² of those in `residuals`.
