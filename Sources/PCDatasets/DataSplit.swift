@@ -2,9 +2,12 @@ import PCInterchange
 
 /// A data set in two parts: what is learned from, and what measures the learning.
 public struct DataSplit: Sendable {
+  /// What is learned from.
   public var training: Dataset
+  /// What measures the learning, and is never learned from.
   public var test: Dataset
 
+  /// The training part's name.
   public var name: String { training.name }
 
   /// - Throws: `DataError.splitDiffers` unless the parts agree on the examples' shape and the number of classes.
