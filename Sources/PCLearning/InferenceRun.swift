@@ -4,8 +4,11 @@ import PCPlans
 
 /// One batch under one rule: inference as a state that can be looked at and driven step by step.
 public final class InferenceRun {
+  /// What finds the messages.
   public let rule: any Rule
+  /// The graph under the rule; runs of one rule and graph share it.
   public let plan: Plan
+  /// Examples in the batch.
   public let batchSize: Int
   /// Updates made since `initialise`.
   public private(set) var stepCount = 0
@@ -32,6 +35,7 @@ public final class InferenceRun {
 
   // MARK: Driving
 
+  /// The feedforward pass: v(0) = p(0), no steps taken. Call it before the first `step(_:)`.
   public func initialise() {
     setCoefficients()
     executable.run(plan.script([.parameters, .batch]))

@@ -16,13 +16,17 @@ import PCRandomness
 ///
 /// Plans are compiled when they are first needed and kept. Use a network from one thread at a time.
 public final class Network {
+  /// The graph, and how its parameters start.
   public let model: Model
+  /// Where parameters live and plans run.
   public let backend: any Backend
+  /// Drew the parameters; `Trainer` shuffles by it as well.
   public let seed: UInt64
   private var storages: [String: any Storage] = [:]
   private var plans: [String: Plan] = [:]
   private var executables: [String: any Executable] = [:]
 
+  /// The model's graph.
   public var graph: Graph { model.graph }
 
   /// Draws each parameter by its path from the seed, so that a parameter's values do not depend on the others.
@@ -54,6 +58,7 @@ public final class Network {
     return Tensor(parameter.extents, storage.download())
   }
 
+  /// Replaces the values of a parameter; stops if there is none of that name or the extents differ.
   public func setParameter(_ name: String, to value: Tensor) {
     guard let parameter = graph.parameters.first(where: { $0.name == name }), let storage = storages[name] else {
       fatalError("there is no parameter \(name); there are \(graph.parameters.map(\.name).joined(separator: ", "))")

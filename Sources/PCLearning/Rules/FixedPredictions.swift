@@ -13,6 +13,7 @@ import PCPrimitives
 /// After T steps the part of the gradient that comes over d relaxed vertices has arrived with the factor
 /// P[Binomial(T, h) ≥ d] (`Certificate`), which is also how the closed form works.
 public struct FixedPredictions: IterativeRule {
+  /// How the messages are found; the command line uses the raw values.
   public enum Solver: String, Sendable, CaseIterable {
     /// T synchronous local updates, as a network of neurons would make them.
     case stepwise
@@ -25,12 +26,14 @@ public struct FixedPredictions: IterativeRule {
   public let name = "fixed"
   public var steps: Int
   public var rate: Double
+  /// How the messages are found: stepwise and in closed form alike but for rounding; `equilibrium` ignores T.
   public var solver: Solver
 
   /// - Parameters:
   ///   - steps: T, by default the paper's 100.
   ///   - rate: h in (0, 1]. The default, 0.2, is the paper's CNN (its code doubles the 0.1 of its text). Above 1 deep
   ///     graphs explode on the way.
+  ///   - solver: by default stepwise, which shows the state at every step.
   public init(steps: Int = 100, rate: Double = 0.2, solver: Solver = .stepwise) {
     self.steps = steps
     self.rate = rate

@@ -6,7 +6,9 @@ import PCPlans
 /// How the gradients of a batch's examples make one gradient. Alike for every rule, so that one learning rate means one
 /// thing.
 public enum Reduction: String, Sendable, CaseIterable {
+  /// Σ over the examples, so that a learning rate depends on the batch size.
   case sum
+  /// The sum divided by the number of examples.
   case meanOverExamples = "mean"
 
   func scale(batchSize: Int) -> Double { self == .sum ? 1 : 1 / Double(batchSize) }
@@ -25,10 +27,15 @@ public enum Reduction: String, Sendable, CaseIterable {
 /// print(try trainer.evaluate(digits.test).accuracy)
 /// ```
 public final class Trainer {
+  /// The parameters, and what runs on them.
   public let network: Network
+  /// Finds the errors from which parameters learn.
   public let rule: any Rule
+  /// Turns gradients into updates; change its learning rate between batches, not its type.
   public var optimizer: any Optimizer
+  /// Limits the gradient after the reduction.
   public let clipping: Clipping
+  /// Scales the gradient, alike for every rule.
   public let reduction: Reduction
   /// Updates made so far.
   public private(set) var updateCount = 0
@@ -168,13 +175,16 @@ extension Network {
 
 /// What one batch gave, at the parameters before its update.
 public struct BatchReport: Sendable {
+  /// Examples in the batch.
   public var examples: Int
   /// Σ wL over the examples, at the feedforward values.
   public var totalLoss: Double
-  /// Labels met by the largest output, and labels in all.
+  /// Labels met by the largest output.
   public var correct: Int
+  /// Labels in all; 0 where the graph has none.
   public var labelled: Int
 
+  /// Mean of Σ wL over the examples.
   public var loss: Double { totalLoss / Double(examples) }
 
   init(_ plan: Plan, _ executable: any Executable, _ feed: Feed) {
@@ -202,18 +212,25 @@ public struct BatchReport: Sendable {
 
 /// What one pass over a data set gave; figures are running ones, each batch before its update.
 public struct EpochReport: Sendable, CustomStringConvertible {
+  /// The number of the pass, which decides its order.
   public var epoch: Int
+  /// Examples so far.
   public var examples = 0
+  /// Σ wL over the examples so far.
   public var totalLoss = 0.0
+  /// Labels met by the largest output, so far.
   public var correct = 0
+  /// Labels so far; 0 where the graph has none.
   public var labelled = 0
   /// Seconds of each training step, from the batch in memory to updated parameters.
   public var stepSeconds: [Double] = []
 
+  /// A report of no batches yet.
   public init(epoch: Int) { self.epoch = epoch }
 
   /// Mean loss of an example.
   public var loss: Double { totalLoss / Double(examples) }
+  /// The fraction of labels met by the largest output; NaN where there are no labels.
   public var accuracy: Double { labelled > 0 ? Double(correct) / Double(labelled) : .nan }
 
   mutating func add(_ batch: BatchReport, seconds: Double) {
