@@ -54,8 +54,11 @@ extension Dataset {
   /// A data set of finite numbers, used as they are.
   ///
   /// - Parameters:
+  ///   - name: what errors and records of runs call it.
   ///   - inputs: one example after another, each in row-major order.
   ///   - labels: one for each example, 0 ..< `classes`.
+  ///   - inputShape: the shape of one example, for example [3, 32, 32].
+  ///   - classes: how many labels there are.
   /// - Throws: `DataError` if there is no example, sizes do not fit, a label is out of range or an input not finite.
   public init(
     name: String, inputs: [Float], labels: [Int32], inputShape: [Int], classes: Int

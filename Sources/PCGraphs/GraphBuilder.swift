@@ -210,8 +210,8 @@ public final class GraphBuilder {
 
   /// Groups the operations of `body` into one vertex, whose value is the one that `body` returns.
   ///
-  /// - Parameter kind: by default relaxed; deterministic for structural, terminal and parametric vertices. Inside of
-  ///   another vertex this is no vertex of its own: the outermost one decides.
+  /// Its kind is by default relaxed; deterministic for structural, terminal and parametric vertices. Inside of another
+  /// vertex this is no vertex of its own: the outermost one decides.
   public func vertex(
     _ name: String, _ kind: Graph.Kind? = nil, file: StaticString = #fileID, line: UInt = #line,
     _ body: () throws -> Value

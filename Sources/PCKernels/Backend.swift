@@ -17,8 +17,8 @@ public protocol Backend: Sendable {
   /// Prepares a program for batches of exactly `batchSize` examples: lays out memory and makes every call once, so
   /// that a run allocates nothing.
   ///
-  /// - Parameter bindings: the storage of each persistent buffer, by its index in the program. Executables that bind
-  ///   the same storage share it.
+  /// `bindings` holds the storage of each persistent buffer, by its index in the program. Executables that bind one
+  /// storage share it.
   func compile(_ program: Program, batchSize: Int, bindings: [Int: any Storage]) throws -> any Executable
 }
 

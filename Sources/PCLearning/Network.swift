@@ -113,8 +113,10 @@ public final class Network {
   /// Prepares inference of a rule on a batch, to be driven by hand.
   ///
   /// - Parameters:
+  ///   - rule: what finds the messages.
+  ///   - feed: the batch.
   ///   - isMonitored: whether `result` knows energy and residual; costs memory for the residuals.
-  ///   - gradientOf: names of inputs whose gradient is wanted as well.
+  ///   - inputs: names of inputs whose gradient is wanted as well.
   /// - Throws: a `RuleError` or `FeedError` where rule, graph and batch do not go together.
   public func run(
     _ rule: any Rule, on feed: Feed, isMonitored: Bool = false, gradientOf inputs: [String] = []

@@ -34,6 +34,7 @@ public enum NamedModel: String, Sendable, CaseIterable {
   /// The graph for a task.
   ///
   /// - Parameters:
+  ///   - task: the images' shape, and how many classes there are.
   ///   - hidden: widths of the hidden layers, for `mlp` alone; by default 512, 512.
   ///   - loss: by default `defaultLoss`.
   /// - Throws: a `ModelError` where the model does not fit the images.

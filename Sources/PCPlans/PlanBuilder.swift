@@ -39,8 +39,12 @@ public final class PlanBuilder {
   let children: [[Int]]
   let lossesFed: [[Int]]
 
-  /// - Parameter epsilon: the relative rounding of the numbers that the plan will run with; what changes a result by
-  ///   less may be left out.
+  /// - Parameters:
+  ///   - graph: the graph under the rule.
+  ///   - epsilon: the relative rounding of the numbers that the plan will run with; what changes a result by less may
+  ///     be left out.
+  ///   - wantedInputs: the inputs whose gradient is wanted as well, by index.
+  ///   - isMonitored: whether energy and residual are to be written.
   public init(_ graph: Graph, epsilon: Double = 0x1p-52, wantedInputs: Set<Int> = [], isMonitored: Bool = false) {
     self.graph = graph
     self.epsilon = epsilon

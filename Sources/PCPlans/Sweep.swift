@@ -15,6 +15,8 @@ public final class Sweep {
   private var pulled: [Int: [Int: [Term]]] = [:]
 
   /// - Parameters:
+  ///   - plan: receives the instructions.
+  ///   - messages: for each vertex, the message that it passes on; those that are found later go into `messages`.
   ///   - wanted: the values that will be asked for.
   ///   - lossMessages: for each loss, its message; none for a sweep that the losses stay out of.
   public init(_ plan: PlanBuilder, messages: [Term?], wanted: Set<Int>, lossMessages: [Term]) {

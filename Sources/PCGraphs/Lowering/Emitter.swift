@@ -154,9 +154,7 @@ public final class Emitter {
     return term
   }
 
-  /// `target ← alpha · x + beta · target`.
-  ///
-  /// - Parameter stage: that of the section to write to; by default the latest of `x` and `target`.
+  /// `target ← alpha · x + beta · target`, in the section of `stage`: by default the latest of `x` and `target`.
   public func blend(
     _ x: Term, into target: Term, alpha: Scalar = .one, beta: Scalar = .zero, stage: Stage? = nil
   ) {
@@ -177,9 +175,8 @@ public final class Emitter {
       viewedAs: strides)
   }
 
-  /// `result[g…, m, n] = Σ_k lhs[g…, m, k] · rhs[g…, n, k]`; the groups broadcast.
-  ///
-  /// - Parameter isBatched: `false` sums over the examples as well.
+  /// `result[g…, m, n] = Σ_k lhs[g…, m, k] · rhs[g…, n, k]`; the groups broadcast. Where `isBatched` is false, the sum runs
+  /// over the examples as well.
   public func contract(_ lhs: Term, _ rhs: Term, isBatched: Bool? = nil) -> Term {
     let groups = Self.broadcastExtents(Array(lhs.extents.dropLast(2)), Array(rhs.extents.dropLast(2)))
     let m = lhs.extents[lhs.rank - 2]

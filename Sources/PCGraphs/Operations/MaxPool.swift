@@ -8,7 +8,7 @@ public struct MaxPool: Operation {
   /// Pixels from one window to the next, alike down and to the right.
   public var stride: Int
 
-  /// - Parameter stride: by default the window, so that windows do not overlap.
+  /// The stride is by default the window, so that windows do not overlap.
   public init(window: Int, stride: Int? = nil) {
     self.window = window
     self.stride = stride ?? window

@@ -41,8 +41,12 @@ public final class Trainer {
   public private(set) var updateCount = 0
 
   /// - Parameters:
+  ///   - model: the graph, and how its parameters start.
+  ///   - rule: finds the errors from which parameters learn.
   ///   - optimizer: its type and settings other than the learning rate stay as they are here.
+  ///   - clipping: limits the gradient after the reduction; by default not at all.
   ///   - reduction: by default the mean over the examples of a batch.
+  ///   - backend: where the parameters live and the plan runs.
   ///   - seed: draws the parameters and shuffles the examples.
   /// - Throws: a `RuleError` where rule and graph do not go together.
   public init(
@@ -102,6 +106,9 @@ public final class Trainer {
   /// One pass over a data set in an order drawn from the seed and the epoch; the last batch may be smaller.
   ///
   /// - Parameters:
+  ///   - epoch: the number of the pass, which with the seed decides its order.
+  ///   - data: the examples to learn from.
+  ///   - batchSize: examples for each update.
   ///   - maximalUpdates: ends the pass early.
   ///   - progress: called after each batch with its number, the number of batches and its report.
   public func trainEpoch(
