@@ -175,8 +175,8 @@ public final class Emitter {
       viewedAs: strides)
   }
 
-  /// `result[g…, m, n] = Σ_k lhs[g…, m, k] · rhs[g…, n, k]`; the groups broadcast. Where `isBatched` is false, the sum runs
-  /// over the examples as well.
+  /// `result[g…, m, n] = Σ_k lhs[g…, m, k] · rhs[g…, n, k]`; the groups broadcast. With `isBatched`
+  /// false, it sums over the examples as well.
   public func contract(_ lhs: Term, _ rhs: Term, isBatched: Bool? = nil) -> Term {
     let groups = Self.broadcastExtents(Array(lhs.extents.dropLast(2)), Array(rhs.extents.dropLast(2)))
     let m = lhs.extents[lhs.rank - 2]
