@@ -1,4 +1,4 @@
-"""Lists every public symbol without a doc comment; exit status 1 when there is one.
+"""Lists every public symbol whose doc comment is missing or is a list without a sentence; exit status 1 if there is one.
 
     swift package dump-symbol-graph --minimum-access-level public --skip-synthesized-members
     python3 Scripts/check-documentation.py FOLDER MODULE...
@@ -19,9 +19,12 @@ def undocumented(graph):
     for symbol in graph["symbols"]:
         identifier = symbol["identifier"]["precise"]
         location = symbol.get("location")
-        if "docComment" in symbol or identifier in inherits or location is None or "::SYNTHESIZED::" in identifier:
+        if identifier in inherits or location is None or "::SYNTHESIZED::" in identifier:
             continue
         if symbol["kind"]["identifier"] == "swift.extension":
+            continue
+        lines = symbol.get("docComment", {}).get("lines", [])
+        if lines and not lines[0]["text"].lstrip().startswith("- "):
             continue
         yield location["uri"].removeprefix("file://"), location["position"]["line"] + 1, ".".join(symbol["pathComponents"])
 

@@ -47,6 +47,8 @@ public struct BatchSequence: Sendable, RandomAccessCollection {
   /// The examples' indices in the order of this pass.
   public let exampleOrder: [Int]
 
+  /// A pass that makes no batch yet; the order is drawn here.
+  ///
   /// - Throws: `DataError.batchSize` if `batchSize` is below 1 or above the number of examples.
   public init(_ dataset: Dataset, batchSize: Int, order: Order = .stored) throws(DataError) {
     guard 1...dataset.count ~= batchSize else {

@@ -10,6 +10,8 @@ public struct DataSplit: Sendable {
   /// The training part's name.
   public var name: String { training.name }
 
+  /// Two parts of one kind; the name is the training part's.
+  ///
   /// - Throws: `DataError.splitDiffers` unless the parts agree on the examples' shape and the number of classes.
   public init(training: Dataset, test: Dataset) throws(DataError) {
     guard training.inputShape == test.inputShape, training.classes == test.classes else {

@@ -39,6 +39,8 @@ public struct CPU: Backend {
     public static var best: InstructionSet { allCases.first(where: \.isSupported) ?? .portable }
   }
 
+  /// Starts the threads; throws a ``CPUError`` where they or the instruction set cannot be had.
+  ///
   /// - Parameters:
   ///   - threads: as many as there are processors, unless stated. More gain nothing.
   ///   - instructionSet: the widest that the machine supports, unless stated.

@@ -39,6 +39,8 @@ public final class PlanBuilder {
   let children: [[Int]]
   let lossesFed: [[Int]]
 
+  /// Declares the terms of inputs and parameters, and begins the phases `parameters` and `batch`.
+  ///
   /// - Parameters:
   ///   - graph: the graph under the rule.
   ///   - epsilon: the relative rounding of the numbers that the plan will run with; what changes a result by less may

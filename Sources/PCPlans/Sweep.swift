@@ -14,6 +14,8 @@ public final class Sweep {
   private let lossMessages: [Term]
   private var pulled: [Int: [Int: [Term]]] = [:]
 
+  /// Writes nothing yet: vertices are pulled back when `arriving(at:)` first asks.
+  ///
   /// - Parameters:
   ///   - plan: receives the instructions.
   ///   - messages: for each vertex, the message that it passes on; those that are found later go into `messages`.

@@ -16,6 +16,8 @@ public struct Reshape: Operation {
   /// The new axes.
   public var target: [Axis]
 
+  /// The operation for new axes, which are checked when it is applied.
+  ///
   /// - Parameter target: the new axes; where one holds the batch, its fixed factors multiply to its extent and are told
   ///   apart (`outer`, `inner`) by the elements before it.
   public init(to target: [Axis]) { self.target = target }

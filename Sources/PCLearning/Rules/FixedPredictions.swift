@@ -29,6 +29,8 @@ public struct FixedPredictions: IterativeRule {
   /// How the messages are found: stepwise and in closed form alike but for rounding; `equilibrium` ignores T.
   public var solver: Solver
 
+  /// The rule; `check(_:)` says whether the settings are in range.
+  ///
   /// - Parameters:
   ///   - steps: T, by default the paper's 100.
   ///   - rate: h in (0, 1]. The default, 0.2, is the paper's CNN (its code doubles the 0.1 of its text). Above 1 deep

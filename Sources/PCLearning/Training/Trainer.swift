@@ -40,6 +40,8 @@ public final class Trainer {
   /// Updates made so far.
   public private(set) var updateCount = 0
 
+  /// Draws the parameters and writes the rule's plan; nothing is compiled before the first batch says its size.
+  ///
   /// - Parameters:
   ///   - model: the graph, and how its parameters start.
   ///   - rule: finds the errors from which parameters learn.
