@@ -41,7 +41,11 @@ public final class InferenceRun {
 
   /// `count` updates of all relaxed vertices.
   public func step(_ count: Int = 1) {
-    guard plan.phases[.step] != nil else { fatalError("\(rule.name) has no steps to drive") }
+    guard plan.blocks.count == 1 else {
+      fatalError(
+        plan.blocks.isEmpty
+          ? "\(rule.name) has no steps to drive" : "a time-reversed run goes block by block; use runAll()")
+    }
     executable.run(plan.script([.step], steps: count))
     stepCount += count
     isClosed = false
@@ -103,7 +107,7 @@ public final class InferenceRun {
   /// ‖g(T) − g(∞)‖ / ‖g(∞)‖, where g(∞) is extrapolated from g(T), g(T + n), g(T + 2n) as a geometric sequence (Aitken);
   /// infinite where the differences do not shrink.
   private func gradientDistance() -> Double? {
-    guard plan.phases[.step] != nil, rule is any IterativeRule, stepCount > 0 else { return nil }
+    guard plan.blocks.count == 1, rule is any IterativeRule, stepCount > 0 else { return nil }
     let count = stepCount
     let saved = plan.values.filter { $0.stage == .step }.map { ($0, download($0)) }
     let g0 = gradients()
@@ -196,7 +200,7 @@ public final class InferenceRun {
     initialise()
     close()
     if let vertex = firstNonFiniteVertex() { return (vertex, 0) }
-    guard let iterative = rule as? any IterativeRule, plan.phases[.step] != nil else { return nil }
+    guard let iterative = rule as? any IterativeRule, plan.blocks.count == 1 else { return nil }
     for _ in 0..<iterative.steps {
       step()
       close()

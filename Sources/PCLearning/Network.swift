@@ -173,7 +173,8 @@ struct DepthResolved: Rule {
 
   func write(_ plan: PlanBuilder) {
     ClosedForm(
-      part: { _, depth in depth < byDepth.count ? .depth(depth) : .dropped },
+      blocks: [plan.graph.batchedVertices],
+      part: { depth, _ in depth < byDepth.count ? .depth(depth) : .dropped },
       coefficient: { .slot(plan.emit.makeSlot("depth \($0)")) }
     ).write(plan)
   }

@@ -28,6 +28,7 @@ public final class PlanBuilder {
 
   private var points: [Int: (operands: [Term], result: Term)] = [:]
   private var phases: [Phase: Int] = [:]
+  private var blocks: [Plan.Block] = []
   private var inputMessages: [Int: Term] = [:]
   private var monitor: Plan.Monitor?
   let children: [[Int]]
@@ -66,6 +67,24 @@ public final class PlanBuilder {
     let section = phases[phase] ?? emit.makeSection(phase.rawValue)
     phases[phase] = section
     for stage in stages { emit.sections[stage] = section }
+  }
+
+  /// Starts the steps of a block.
+  ///
+  /// - Parameter name: of a block among others, which gets a prologue and an epilogue of its own. The only block of a
+  ///   plan needs none: what is constant for it is constant for the batch, and what follows it is the closing phase.
+  public func beginBlock(_ name: String? = nil) {
+    let prologue = name.map { emit.makeSection("\($0), before") }
+    let step = emit.makeSection(name ?? Phase.step.rawValue)
+    let epilogue = name.map { emit.makeSection("\($0), after") }
+    blocks.append(Plan.Block(prologue: prologue, step: step, epilogue: epilogue))
+    if let prologue { emit.sections[.batch] = prologue }
+    emit.sections[.step] = step
+  }
+
+  /// Starts what follows the steps of the open block.
+  public func beginEpilogue() {
+    if let epilogue = blocks.last?.epilogue { emit.sections[.step] = epilogue } else { begin(.close) }
   }
 
   // MARK: Forward
@@ -237,7 +256,7 @@ public final class PlanBuilder {
   /// The plan; simplified by the passes that keep its meaning.
   public func finish() -> Plan {
     var plan = Plan(
-      graph: graph, program: Program(), phases: phases, inputs: graph.inputs.map { term($0.value) },
+      graph: graph, program: Program(), phases: phases, blocks: blocks, inputs: graph.inputs.map { term($0.value) },
       parameters: graph.parameters.map { term($0.value) }, gradients: gradients,
       values: graph.vertices.indices.map(value(of:)), predictions: graph.vertices.indices.map(prediction(of:)),
       messages: messages, inputMessages: inputMessages, losses: losses.compactMap { $0 },

@@ -69,7 +69,7 @@ public struct StandardPredictiveCoding: IterativeRule {
       return sweep
     }
 
-    plan.begin(.step)
+    plan.beginBlock()
     let rate = Scalar.slot(plan.emit.makeSlot("rate"))
     let minusRate = Scalar.slot(plan.emit.makeSlot("minus rate"))
     let sweep = evaluate(wanted: Set(batched.map { graph.vertices[$0].result }))
