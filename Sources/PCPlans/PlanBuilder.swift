@@ -229,7 +229,10 @@ public final class PlanBuilder {
     }
     for index in wantedInputs.sorted() {
       let terms = sweep.arriving(at: graph.inputs[index].value)
-      inputMessages[index] = sum(terms, name: "\(graph.inputs[index].name).message")
+      let input = graph.inputs[index]
+      inputMessages[index] =
+        sum(terms, name: "\(input.name).message")
+        ?? emit.constant(0, graph.values[input.value].shape.extents, isBatched: true)
     }
   }
 
@@ -275,10 +278,21 @@ extension PlanBuilder {
   /// What a vertex passes on that has no value of its own: the sum of what arrives, but at clamped elements their error;
   /// `nil` where nothing arrives and nothing is clamped.
   public func message(of vertex: Int, from sweep: Sweep) -> Term? {
-    let sum = sum(sweep.arriving(at: graph.vertices[vertex].result), name: name(vertex, "message"))
-    guard graph.vertices[vertex].clamp != nil else { return sum }
+    let clamp = graph.vertices[vertex].clamp
     emit.label = graph.vertices[vertex].name
+    // A wholly clamped vertex reads nothing of what arrives.
+    if let clamp, clamp.mask == nil { return clampedError(vertex)(term(clamp.target)) }
+    let sum = sum(sweep.arriving(at: graph.vertices[vertex].result), name: name(vertex, "message"))
+    guard clamp != nil else { return sum }
     return clamping(vertex, sum ?? zero(like: vertex), to: clampedError(vertex))
+  }
+
+  /// The part of a vertex's message that is an error of its own, and so enters the energy: all of it for a relaxed
+  /// vertex, the clamped elements of any other, `nil` where there are none.
+  public func energyError(of vertex: Int, message: Term) -> Term? {
+    guard graph.vertices[vertex].kind != .relaxed else { return message }
+    guard let clamp = graph.vertices[vertex].clamp else { return nil }
+    return clamp.mask.map { emit.select(term($0), message, zero(like: vertex)) } ?? message
   }
 
   /// Zeros of the vertex's extents.

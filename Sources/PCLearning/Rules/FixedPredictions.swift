@@ -141,25 +141,24 @@ extension FixedPredictions {
       plan.beginBlock(blocks.count > 1 ? "block \(position)" : nil)
       let sweep = Sweep(
         plan, messages: held, wanted: Set(block.map { graph.vertices[$0].result }), lossMessages: lossMessages)
-      for vertex in block.reversed() where states[vertex] == nil {
+      let deterministic = block.filter { graph.vertices[$0].kind == .deterministic }
+      for vertex in deterministic.reversed() {
         sweep.messages[vertex] = plan.message(of: vertex, from: sweep)
       }
       for (vertex, message) in inBlock where !isWhollyClamped(graph.vertices[vertex]) {
         let arriving = sweep.arriving(at: graph.vertices[vertex].result)
         plan.emit.label = graph.vertices[vertex].name
-        if arriving.isEmpty {
-          plan.emit.blend(message, into: message, alpha: decay)
-        } else {
-          plan.accumulate(arriving, into: message, alpha: rate, beta: decay, stage: .step)
-        }
+        // Where nothing arrives, the message stays as it started.
+        guard !arriving.isEmpty else { continue }
+        plan.accumulate(arriving, into: message, alpha: rate, beta: decay, stage: .step)
         keepClamped(vertex, message, plan)
       }
 
       plan.beginEpilogue()
       let closing = Sweep(
-        plan, messages: held, wanted: Set(block.filter { states[$0] == nil }.map { graph.vertices[$0].result }),
+        plan, messages: held, wanted: Set(deterministic.map { graph.vertices[$0].result }),
         lossMessages: lossMessages)
-      for vertex in block.reversed() where states[vertex] == nil {
+      for vertex in deterministic.reversed() {
         closing.messages[vertex] = plan.message(of: vertex, from: closing)
       }
       for vertex in block {
@@ -180,10 +179,10 @@ extension FixedPredictions {
       lossMessages: lossMessages)
     var errors: [Int: Term] = [:]
     var residuals: [Int: Term] = [:]
-    for vertex in relaxed {
+    for vertex in batched {
       guard let message = plan.messages[vertex] else { continue }
-      errors[vertex] = message
-      guard !isWhollyClamped(graph.vertices[vertex]) else { continue }
+      errors[vertex] = plan.energyError(of: vertex, message: message)
+      guard relaxed.contains(vertex), !isWhollyClamped(graph.vertices[vertex]) else { continue }
       let sum = plan.sum(final.arriving(at: graph.vertices[vertex].result), name: plan.name(vertex, "arriving"))
       let residual = sum.map { plan.emit.subtract($0, message) } ?? message
       residuals[vertex] = plan.clamping(vertex, residual) { _ in plan.zero(like: vertex) }
