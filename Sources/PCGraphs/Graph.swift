@@ -70,6 +70,23 @@ public struct Graph: Sendable {
     public var isTerminal: Bool
     /// What holds it, or some of its elements; mostly `nil`.
     public var clamp: Clamp?
+    /// Where it lies in an unrolled sequence, if in one.
+    public var time: Time?
+  }
+
+  /// A step of an unrolled sequence. Sequences (one for each layer and direction of a stack) are numbered in the order in
+  /// which they were unrolled, steps in the order of computation.
+  public struct Time: Sendable, Hashable, Comparable, CustomStringConvertible {
+    public var sequence: Int
+    public var step: Int
+
+    public init(sequence: Int, step: Int) {
+      self.sequence = sequence
+      self.step = step
+    }
+
+    public static func < (lhs: Time, rhs: Time) -> Bool { (lhs.sequence, lhs.step) < (rhs.sequence, rhs.step) }
+    public var description: String { "step \(step) of sequence \(sequence)" }
   }
 
   /// What predictive coding does with a vertex.
@@ -138,6 +155,9 @@ extension Graph {
   public func vertex(making value: Int) -> Int? {
     if case .node(let node) = values[value].source { nodes[node].vertex } else { nil }
   }
+
+  /// All vertices but the parametric ones, in order.
+  public var batchedVertices: [Int] { vertices.indices.filter { vertices[$0].kind != .parametric } }
 
   /// For each vertex, the vertices that read its value, in order and once each.
   public func children() -> [[Int]] {

@@ -44,6 +44,8 @@ public final class GraphBuilder {
   private var openVertex: Int?
   private var declaredKinds: [Int: Graph.Kind] = [:]
   private var usedNames: [String: Int] = [:]
+  private var time: Graph.Time?
+  private var sequenceCount = 0
 
   /// A graph without inputs. `Model` makes and finishes a builder by itself.
   public init() {}
@@ -204,7 +206,8 @@ public final class GraphBuilder {
 
   private func addVertex(_ name: String) -> Int {
     graph.vertices.append(
-      .init(name: name, kind: .relaxed, nodes: [], result: -1, operands: [], isTerminal: false, clamp: nil))
+      .init(
+        name: name, kind: .relaxed, nodes: [], result: -1, operands: [], isTerminal: false, clamp: nil, time: time))
     return graph.vertices.count - 1
   }
 
@@ -233,6 +236,23 @@ public final class GraphBuilder {
     graph.vertices[index].result = result.id
     graph.values[result.id].name = graph.vertices[index].name
     return result
+  }
+
+  /// Runs `body` for the steps 0, 1, …, `count` − 1 of a sequence, and labels the vertices of each step with it.
+  ///
+  /// The labels are what the time-reversed schedule goes by; the computation is that of a loop. A backward direction
+  /// counts its steps in its own order of computation. Names get the prefix `name[step]/`.
+  public func unroll(
+    _ name: String, _ count: Int, file: StaticString = #fileID, line: UInt = #line, _ body: (Int) throws -> Void
+  ) rethrows {
+    guard time == nil else { stop("the sequence \(name) is unrolled inside of another one", at: "\(file):\(line)") }
+    let sequence = sequenceCount
+    sequenceCount += 1
+    defer { time = nil }
+    for step in 0..<count {
+      time = Graph.Time(sequence: sequence, step: step)
+      try scope("\(name)[\(step)]") { try body(step) }
+    }
   }
 
   // MARK: Clamps and losses

@@ -16,7 +16,8 @@ typedef int64_t L __attribute__((vector_size(W * 8), aligned(8), may_alias));
 
 INLINE V load(const float *p) { return *(const V *)p; }
 INLINE void store(float *p, V x) { *(V *)p = x; }
-INLINE V splat(float x) { return (V){} + x; }
+/// Taking 0 away changes no number, so the compiler leaves the broadcast alone; adding it would turn −0 into 0.
+INLINE V splat(float x) { return x - (V){0}; }
 
 /// x where the mask is set, y elsewhere.
 INLINE V choose(I mask, V x, V y) { return (V)((mask & (I)x) | (~mask & (I)y)); }

@@ -57,7 +57,9 @@ public struct CPU: Backend {
 
   public func makeStorage(for buffer: Buffer) throws -> any Storage {
     guard !buffer.isBatched else { fatalError("persistent buffer \(buffer.name) must not be batched") }
-    guard let memory = Memory(count: buffer.count) else { throw CPUError.memory(buffer.name, bytes: 4 * buffer.count) }
+    guard let memory = Memory(count: buffer.count) else {
+      throw CPUError.memory(buffer.name, bytes: 4 * buffer.count)
+    }
     return CPUStorage(memory: memory, pool: pool)
   }
 

@@ -63,7 +63,8 @@ extension Lowering {
       fatalError("max pool: values and positions must both be batched or neither")
     }
     let parameters = pc_pooling(
-      alpha: coefficient(instruction.alpha), beta: coefficient(instruction.beta), lanes: lanes([values, winners, image]),
+      alpha: coefficient(instruction.alpha), beta: coefficient(instruction.beta),
+      lanes: lanes([values, winners, image]),
       channels: Int64(p.channels), rows: Int64(p.output.rows), columns: Int64(p.output.columns),
       image_rows: Int64(p.input.rows), image_columns: Int64(p.input.columns), window_rows: Int64(p.window.rows),
       window_columns: Int64(p.window.columns), stride_rows: Int64(p.stride.rows),

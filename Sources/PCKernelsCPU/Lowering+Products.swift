@@ -97,7 +97,8 @@ extension Lowering {
           rows.indices.map {
             pc_group(weights: Int64(rows[$0]), source: Int64($0 * depth * slab), result: Int64(results[$0]))
           }), rows: Int64(extents[rowAxis]), columns: Int64(columns), depth: Int64(depth), x: x.place, y: transposed,
-        x_row: Int64(x.strides[rowAxis]), x_depth: Int64(x.strides[k]), y_depth: Int64(slab), result: result.place.base,
+        x_row: Int64(x.strides[rowAxis]), x_depth: Int64(x.strides[k]), y_depth: Int64(slab),
+        result: result.place.base,
         result_row: Int64(result.strides[rowAxis]), result_column: Int64(result.strides[columnAxis])),
       .together, reads: [x], writes: [result])
   }
@@ -236,7 +237,8 @@ extension Lowering {
       isFast ? PC_KERNEL_FILTER_GRADIENT : PC_KERNEL_FILTER_GRADIENT_ANY,
       pc_filter_gradient(
         alpha: sums ? coefficient(1) : coefficient(instruction.alpha),
-        beta: sums ? coefficient(0) : coefficient(instruction.beta), sums: sums, lanes: lanes([image, message, result]),
+        beta: sums ? coefficient(0) : coefficient(instruction.beta), sums: sums,
+        lanes: lanes([image, message, result]),
         groups: Int64(c.groups), outputs: Int64(outputs), inputs: Int64(inputs), height: Int64(c.kernel.rows),
         width: Int64(c.kernel.columns), vertical: array(taps(vertical, 1)), horizontal: array(taps(horizontal, 2)),
         vertical_message: Int64(vertical.tapStep * message.strides[1]),

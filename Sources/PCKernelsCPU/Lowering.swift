@@ -117,7 +117,8 @@ extension Lowering {
     let width = buffer.isBatched ? lanes : 1
     return Operand(
       place: pc_place(
-        base: buffers[view.buffer].base + view.offset * width, tile: buffer.isBatched ? Int64(buffer.count * lanes) : 0,
+        base: buffers[view.buffer].base + view.offset * width,
+        tile: buffer.isBatched ? Int64(buffer.count * lanes) : 0,
         lane: buffer.isBatched ? 1 : 0),
       strides: view.strides.map { $0 * width }, isBatched: buffer.isBatched, buffer: view.buffer)
   }

@@ -88,7 +88,8 @@ private struct PlanBuilder {
   /// Calls that do not touch one another's results share a phase.
   private mutating func appendTogether(_ index: Int) {
     let call = calls.calls[index]
-    let isIndependent = openWrites.isDisjoint(with: call.reads.union(call.writes)) && openReads.isDisjoint(with: call.writes)
+    let isIndependent =
+      openWrites.isDisjoint(with: call.reads.union(call.writes)) && openReads.isDisjoint(with: call.writes)
     if !openIsTogether || !isIndependent { closePhase() }
     openIsTogether = true
     openReads.formUnion(call.reads)

@@ -32,10 +32,13 @@ public struct Gradients: Sendable {
     byParameter.sorted { $0.key < $1.key }.reduce(0) { $1.value.values.reduce($0) { $0 + term($1) } }
   }
 
+  /// A parameter that only one of the two has counts as zeros in the other.
   private func sum(with other: Gradients, _ term: (Double, Double) -> Double) -> Double {
-    byParameter.sorted { $0.key < $1.key }.reduce(0) { total, entry in
-      guard let theirs = other[entry.key] else { return total }
-      return zip(entry.value.values, theirs.values).reduce(total) { $0 + term($1.0, $1.1) }
+    Set(byParameter.keys).union(other.byParameter.keys).sorted().reduce(0) { total, name in
+      let (ours, theirs) = (self[name]?.values ?? [], other[name]?.values ?? [])
+      return (0..<max(ours.count, theirs.count)).reduce(total) { sum, k in
+        sum + term(k < ours.count ? ours[k] : 0, k < theirs.count ? theirs[k] : 0)
+      }
     }
   }
 }

@@ -13,9 +13,11 @@ public final class InferenceRun {
   /// Updates made since `initialise`.
   public private(set) var stepCount = 0
   let executable: any Executable
+  private let epsilon: Double
   private var isClosed = false
 
-  init(rule: any Rule, plan: Plan, executable: any Executable, batchSize: Int) {
+  init(rule: any Rule, plan: Plan, executable: any Executable, batchSize: Int, epsilon: Double) {
+    self.epsilon = epsilon
     self.rule = rule
     self.plan = plan
     self.executable = executable
@@ -45,7 +47,11 @@ public final class InferenceRun {
 
   /// `count` updates of all relaxed vertices.
   public func step(_ count: Int = 1) {
-    guard plan.phases[.step] != nil else { fatalError("\(rule.name) has no steps to drive") }
+    guard plan.blocks.count == 1 else {
+      fatalError(
+        plan.blocks.isEmpty
+          ? "\(rule.name) has no steps to drive" : "a time-reversed run goes block by block; use runAll()")
+    }
     executable.run(plan.script([.step], steps: count))
     stepCount += count
     isClosed = false
@@ -107,9 +113,11 @@ public final class InferenceRun {
   /// ‖g(T) − g(∞)‖ / ‖g(∞)‖, where g(∞) is extrapolated from g(T), g(T + n), g(T + 2n) as a geometric sequence (Aitken);
   /// infinite where the differences do not shrink.
   private func gradientDistance() -> Double? {
-    guard plan.phases[.step] != nil, rule is any IterativeRule, stepCount > 0 else { return nil }
+    guard plan.blocks.count == 1, rule is any IterativeRule, stepCount > 0 else { return nil }
     let count = stepCount
-    let saved = plan.values.filter { $0.stage == .step }.map { ($0, download($0)) }
+    // What steps move: values under standard predictive coding, messages under fixed predictions.
+    let moving = Set((plan.values + plan.messages.compactMap { $0 }).filter { $0.stage == .step }.map(\.view.buffer))
+    let saved = moving.map { ($0, executable.download($0)) }
     let g0 = gradients()
     step(count)
     close()
@@ -117,27 +125,29 @@ public final class InferenceRun {
     step(count)
     close()
     let g2 = gradients()
-    for (term, values) in saved { values.withUnsafeBufferPointer { executable.upload($0, to: term.view.buffer) } }
+    for (buffer, values) in saved { values.withUnsafeBufferPointer { executable.upload($0, to: buffer) } }
     stepCount = count
     isClosed = false
     close()
     let first = g1.distance(to: g0)
     let second = g2.distance(to: g1)
-    guard first > 0 else { return 0 }
+    // Differences of rounding do not shrink.
+    guard first > 100 * epsilon * g2.norm else { return g2.norm > 0 ? first / g2.norm : 0 }
     guard second < first else { return .infinity }
     return first / (1 - second / first) / g2.norm
   }
 
   // MARK: State
 
-  /// The message of a vertex: −∂F/∂ its value, for a relaxed one its weighted error. Deterministic vertices have theirs
-  /// after `finish`.
+  /// The message of a vertex: −∂F/∂ its value, for a relaxed one its weighted error; zeros where none arrives.
+  /// Deterministic vertices have theirs after `finish`.
   ///
   /// Tensors of a run hold one example after the other: their extents are the batch size and then the shape's other axes.
   public func message(of vertex: String) -> Tensor {
     let index = index(of: vertex)
-    guard let term = plan.messages[index] else { fatalError("no message arrives at \(vertex)") }
-    return download(term, shapedAs: plan.graph.vertices[index].result)
+    if let term = plan.messages[index] { return download(term, shapedAs: plan.graph.vertices[index].result) }
+    let value = value(of: vertex)
+    return Tensor(value.extents, value.values.map { _ in 0 })
   }
 
   /// What the vertex's children see.
@@ -161,14 +171,15 @@ public final class InferenceRun {
     return Tensor(message.extents, message.values.map { -$0 })
   }
 
-  /// The gradients ∂L/∂θ that the messages give, summed over the examples.
+  /// The gradients ∂L/∂θ that the messages give for all trainable parameters, summed over the examples; zeros where no
+  /// message arrives.
   public func gradients() -> Gradients {
     close()
     var gradients: [String: Tensor] = [:]
-    for (parameter, term) in zip(plan.graph.parameters, plan.gradients) {
-      guard let term else { continue }
-      let values = executable.download(term.view.buffer)
-      gradients[parameter.name] = Tensor(parameter.extents, values.map { -$0 })
+    for (parameter, term) in zip(plan.graph.parameters, plan.gradients) where parameter.isTrainable {
+      let values = term.map { executable.download($0.view.buffer) }
+      gradients[parameter.name] = Tensor(
+        parameter.extents, values?.map { -$0 } ?? Array(repeating: 0, count: parameter.extents.reduce(1, *)))
     }
     return Gradients(byParameter: gradients)
   }
@@ -200,7 +211,7 @@ public final class InferenceRun {
     initialise()
     close()
     if let vertex = firstNonFiniteVertex() { return (vertex, 0) }
-    guard let iterative = rule as? any IterativeRule, plan.phases[.step] != nil else { return nil }
+    guard let iterative = rule as? any IterativeRule, plan.blocks.count == 1 else { return nil }
     for _ in 0..<iterative.steps {
       step()
       close()

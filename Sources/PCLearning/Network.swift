@@ -85,8 +85,9 @@ public final class Network {
       rule.planKey, optimizer.map { "\($0.name) \(clipping)" } ?? "", "\(wantedInputs.sorted())",
       isMonitored ? "monitored" : "",
     ].joined(separator: "|")
-    if let known = plans[key] { return (key, known) }
+    // Rules of one key may differ in their steps and rate, so each is checked.
     try rule.check(graph)
+    if let known = plans[key] { return (key, known) }
     let builder = PlanBuilder(
       graph, epsilon: backend.epsilon, wantedInputs: wantedInputs, isMonitored: isMonitored)
     rule.write(builder)
@@ -130,7 +131,7 @@ public final class Network {
     let (key, plan) = try plan(rule, wantedInputs: Set(wanted), isMonitored: isMonitored)
     try feed.check(graph)
     let executable = try executable(key, plan, batchSize: feed.count)
-    let run = InferenceRun(rule: rule, plan: plan, executable: executable, batchSize: feed.count)
+    let run = InferenceRun(rule: rule, plan: plan, executable: executable, batchSize: feed.count, epsilon: backend.epsilon)
     run.load(feed)
     return run
   }
@@ -180,7 +181,8 @@ struct DepthResolved: Rule {
 
   func write(_ plan: PlanBuilder) {
     ClosedForm(
-      part: { _, depth in depth < byDepth.count ? .depth(depth) : .dropped },
+      blocks: [plan.graph.batchedVertices],
+      part: { depth, _ in depth < byDepth.count ? .depth(depth) : .dropped },
       coefficient: { .slot(plan.emit.makeSlot("depth \($0)")) }
     ).write(plan)
   }

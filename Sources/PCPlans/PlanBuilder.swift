@@ -34,6 +34,7 @@ public final class PlanBuilder {
 
   private var points: [Int: (operands: [Term], result: Term)] = [:]
   private var phases: [Phase: Int] = [:]
+  private var blocks: [Plan.Block] = []
   private var inputMessages: [Int: Term] = [:]
   private var monitor: Plan.Monitor?
   let children: [[Int]]
@@ -78,6 +79,24 @@ public final class PlanBuilder {
     let section = phases[phase] ?? emit.makeSection(phase.rawValue)
     phases[phase] = section
     for stage in stages { emit.sections[stage] = section }
+  }
+
+  /// Starts the steps of a block.
+  ///
+  /// - Parameter name: of a block among others, which gets a prologue and an epilogue of its own. The only block of a
+  ///   plan needs none: what is constant for it is constant for the batch, and what follows it is the closing phase.
+  public func beginBlock(_ name: String? = nil) {
+    let prologue = name.map { emit.makeSection("\($0), before") }
+    let step = emit.makeSection(name ?? Phase.step.rawValue)
+    let epilogue = name.map { emit.makeSection("\($0), after") }
+    blocks.append(Plan.Block(prologue: prologue, step: step, epilogue: epilogue))
+    if let prologue { emit.sections[.batch] = prologue }
+    emit.sections[.step] = step
+  }
+
+  /// Starts what follows the steps of the open block.
+  public func beginEpilogue() {
+    if let epilogue = blocks.last?.epilogue { emit.sections[.step] = epilogue } else { begin(.close) }
   }
 
   // MARK: Forward
@@ -224,7 +243,10 @@ public final class PlanBuilder {
     }
     for index in wantedInputs.sorted() {
       let terms = sweep.arriving(at: graph.inputs[index].value)
-      inputMessages[index] = sum(terms, name: "\(graph.inputs[index].name).message")
+      let input = graph.inputs[index]
+      inputMessages[index] =
+        sum(terms, name: "\(input.name).message")
+        ?? emit.constant(0, graph.values[input.value].shape.extents, isBatched: true)
     }
   }
 
@@ -252,7 +274,7 @@ public final class PlanBuilder {
   /// The plan; simplified by the passes that keep its meaning.
   public func finish() -> Plan {
     var plan = Plan(
-      graph: graph, program: Program(), phases: phases, inputs: graph.inputs.map { term($0.value) },
+      graph: graph, program: Program(), phases: phases, blocks: blocks, inputs: graph.inputs.map { term($0.value) },
       parameters: graph.parameters.map { term($0.value) }, gradients: gradients,
       values: graph.vertices.indices.map(value(of:)), predictions: graph.vertices.indices.map(prediction(of:)),
       messages: messages, inputMessages: inputMessages, losses: losses.compactMap { $0 },
@@ -271,10 +293,21 @@ extension PlanBuilder {
   /// What a vertex passes on that has no value of its own: the sum of what arrives, but at clamped elements their error;
   /// `nil` where nothing arrives and nothing is clamped.
   public func message(of vertex: Int, from sweep: Sweep) -> Term? {
-    let sum = sum(sweep.arriving(at: graph.vertices[vertex].result), name: name(vertex, "message"))
-    guard graph.vertices[vertex].clamp != nil else { return sum }
+    let clamp = graph.vertices[vertex].clamp
     emit.label = graph.vertices[vertex].name
+    // A wholly clamped vertex reads nothing of what arrives.
+    if let clamp, clamp.mask == nil { return clampedError(vertex)(term(clamp.target)) }
+    let sum = sum(sweep.arriving(at: graph.vertices[vertex].result), name: name(vertex, "message"))
+    guard clamp != nil else { return sum }
     return clamping(vertex, sum ?? zero(like: vertex), to: clampedError(vertex))
+  }
+
+  /// The part of a vertex's message that is an error of its own, and so enters the energy: all of it for a relaxed
+  /// vertex, the clamped elements of any other, `nil` where there are none.
+  public func energyError(of vertex: Int, message: Term) -> Term? {
+    guard graph.vertices[vertex].kind != .relaxed else { return message }
+    guard let clamp = graph.vertices[vertex].clamp else { return nil }
+    return clamp.mask.map { emit.select(term($0), message, zero(like: vertex)) } ?? message
   }
 
   /// Zeros of the vertex's extents.

@@ -28,7 +28,8 @@ import Testing
       while true {
         let groups = [1, 1, 1, 2, 3][size(0...4)]
         let c = Convolution(
-          inputChannels: groups * size(1...5), outputChannels: groups * size(1...7), input: Extent(size(1...9), size(1...9)),
+          inputChannels: groups * size(1...5), outputChannels: groups * size(1...7),
+          input: Extent(size(1...9), size(1...9)),
           kernel: Extent(size(1...5), size(1...5)), stride: Extent(size(1...3), size(1...3)),
           padding: Extent(size(0...2), size(0...2)), dilation: Extent(size(1...2), size(1...2)), groups: groups)
         if c.output.count > 0 { return c }
@@ -43,7 +44,8 @@ import Testing
       ]
       let function = functions[size(0...functions.count - 1)]
       return Case(
-        primitive: .elementwise(function, extents: extents(0...4, 1...9)), terms: 1, slack: 32, isSumOfProducts: false,
+        primitive: .elementwise(function, extents: extents(0...4, 1...9)), terms: 1, slack: 32,
+        isSumOfProducts: false,
         range: 0.25...1.25)
     case 1:
       let all = extents(1...4)
@@ -170,7 +172,8 @@ import Testing
       let message = view("message", pooling.messageExtents)
       let gradient = view("gradient", pooling.imageExtents)
       experiment.append(
-        Instruction(.maxPool(pooling), operands: [image], results: [values, winners], alpha: .constant(0.5), beta: .one))
+        Instruction(
+          .maxPool(pooling), operands: [image], results: [values, winners], alpha: .constant(0.5), beta: .one))
       experiment.append(
         Instruction(
           .maxPoolGradient(pooling), operands: [message, winners], results: [gradient], alpha: .constant(2),

@@ -71,7 +71,7 @@ public struct StandardPredictiveCoding: IterativeRule {
       return sweep
     }
 
-    plan.begin(.step)
+    plan.beginBlock()
     let rate = Scalar.slot(plan.emit.makeSlot("rate"))
     let minusRate = Scalar.slot(plan.emit.makeSlot("minus rate"))
     let sweep = evaluate(wanted: Set(batched.map { graph.vertices[$0].result }))
@@ -105,7 +105,7 @@ public struct StandardPredictiveCoding: IterativeRule {
     var residuals: [Int: Term] = [:]
     for vertex in batched {
       guard let message = closing.messages[vertex] else { continue }
-      if graph.vertices[vertex].kind == .relaxed { errors[vertex] = message }
+      errors[vertex] = plan.energyError(of: vertex, message: message)
       guard relaxed.contains(vertex) else { continue }
       let sum = plan.sum(final.arriving(at: graph.vertices[vertex].result), name: plan.name(vertex, "arriving"))
       let residual = sum.map { plan.emit.subtract($0, message) } ?? message

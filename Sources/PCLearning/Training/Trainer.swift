@@ -279,10 +279,7 @@ extension Trainer {
   /// Multiply-adds of the matrix and convolution work of one training step: what its time can be measured against.
   public func multiplyAdds(batchSize: Int) throws -> Int {
     let (_, plan) = try network.plan(rule, optimizer: optimizer, clipping: clipping)
-    let schedule = rule.schedule
-    return schedule.phases.reduce(0) { sum, phase in
-      sum + plan.multiplyAdds(in: phase) * batchSize * (phase == .step ? schedule.steps : 1)
-    }
+    return batchSize * plan.multiplyAdds(in: plan.script(rule.schedule.phases, steps: rule.schedule.steps))
   }
 }
 

@@ -1,0 +1,154 @@
+import PCKernels
+import PCKernelsCPU
+import PCPrimitives
+import Testing
+
+/// A small network with everything that a training step has: convolution, pooling, dense layers, a loop of inference
+/// steps, gradients summed over the examples and an update of shared weights that later passages read again.
+private func trainingStep(batch: Int, dice: inout Dice) -> Experiment {
+  var experiment = Experiment(batch: batch)
+  let geometry = Convolution(inputChannels: 2, outputChannels: 7, input: Extent(8, 8), kernel: Extent(3, 3))
+  let pooling = Pooling(channels: 7, input: Extent(6, 6), window: Extent(2, 2), stride: Extent(2, 2))
+  // Small weights keep the network well conditioned, so that rounding errors stay rounding errors.
+  func add(_ name: String, _ count: Int, batched: Bool = true) -> Int {
+    experiment.buffer(
+      name, count: count, batched: batched,
+      contents: dice.reals(count * (batched ? batch : 1), in: batched ? -1...1 : -0.1...0.1))
+  }
+  let image = add("image", 128)
+  let convolved = add("convolved", 252)
+  let pooled = add("pooled", 63)
+  let winners = add("winners", 63)
+  let hidden = add("hidden", 19)
+  let pooledMessage = add("pooled message", 63)
+  let hiddenMessage = add("hidden message", 19)
+  let convolvedMessage = add("convolved message", 252)
+  let filter = add("filter", 126, batched: false)
+  let weights = add("weights", 19 * 63, batched: false)
+  let bias = add("bias", 19, batched: false)
+  let filterGradient = add("filter gradient", 126, batched: false)
+
+  func dense(_ buffer: Int, _ extents: [Int]) -> View {
+    var strides: [Int] = []
+    var step = extents.reduce(1, *)
+    for extent in extents {
+      step /= extent
+      strides.append(step)
+    }
+    return View(buffer: buffer, strides: strides)
+  }
+  func elements(_ buffer: Int) -> View { View(buffer: buffer, strides: [1]) }
+
+  experiment.program.slots = ["step", "rest"]
+  experiment.program.sections = ["forward", "inference", "learning"].map { Section(name: $0) }
+  let forward = View(buffer: weights, strides: [63, 0, 1])
+  let backward = View(buffer: weights, strides: [1, 0, 63])
+  experiment.append(
+    Instruction(
+      .convolve(geometry), operands: [dense(image, geometry.imageExtents), dense(filter, geometry.filterExtents)],
+      results: [dense(convolved, geometry.messageExtents)]), section: 0)
+  experiment.append(
+    Instruction(
+      .maxPool(pooling), operands: [dense(convolved, pooling.imageExtents)],
+      results: [dense(pooled, pooling.messageExtents), dense(winners, pooling.messageExtents)]), section: 0)
+  experiment.append(
+    Instruction(
+      .contract(extents: [19, 1, 63]), operands: [forward, View(buffer: pooled, strides: [0, 0, 1])],
+      results: [View(buffer: hidden, strides: [1, 0, 0])]), section: 0)
+  experiment.append(
+    Instruction(
+      .elementwise(.add, extents: [19]), operands: [elements(hidden), elements(bias)], results: [elements(hidden)]),
+    section: 0)
+  experiment.append(
+    Instruction(.elementwise(.tanh, extents: [19]), operands: [elements(hidden)], results: [elements(hiddenMessage)]),
+    section: 0)
+
+  experiment.append(
+    Instruction(
+      .maxPoolGradient(pooling),
+      operands: [dense(pooledMessage, pooling.messageExtents), dense(winners, pooling.messageExtents)],
+      results: [dense(convolvedMessage, pooling.imageExtents)], alpha: .slot(0), beta: .slot(1)), section: 1)
+  experiment.append(
+    Instruction(
+      .contract(extents: [63, 1, 19]), operands: [backward, View(buffer: hiddenMessage, strides: [0, 0, 1])],
+      results: [View(buffer: pooledMessage, strides: [1, 0, 0])], alpha: .slot(0), beta: .slot(1)), section: 1)
+
+  experiment.append(
+    Instruction(
+      .convolveFilterGradient(geometry),
+      operands: [dense(image, geometry.imageExtents), dense(convolvedMessage, geometry.messageExtents)],
+      results: [dense(filterGradient, geometry.filterExtents)]), section: 2)
+  experiment.append(
+    Instruction(
+      .contract(extents: [19, 63, 1]),
+      operands: [View(buffer: hiddenMessage, strides: [1, 0, 0]), View(buffer: pooled, strides: [0, 1, 0])],
+      results: [View(buffer: weights, strides: [63, 1, 0])], alpha: .constant(0.01), beta: .one), section: 2)
+  experiment.append(
+    Instruction(
+      .reduce(.sum, extents: [19], reduced: [false]), operands: [elements(hiddenMessage)],
+      results: [elements(bias)], alpha: .constant(0.01), beta: .one), section: 2)
+  experiment.append(
+    Instruction(
+      .elementwise(.identity, extents: [126]), operands: [elements(filterGradient)], results: [elements(filter)],
+      alpha: .constant(0.001), beta: .one), section: 2)
+  // Learning is repeated on its own and the forward pass must see its weights.
+  experiment.script = [
+    Passage(section: 0), Passage(section: 1, count: 5), Passage(section: 2, count: 3), Passage(section: 0),
+    Passage(section: 1), Passage(section: 2),
+  ]
+  return experiment
+}
+
+@Suite struct ThreadTests {
+  @Test(arguments: supportedSets)
+  func bitsDoNotDependOnThreads(set: CPU.InstructionSet) throws {
+    for batch in [1, 8, 17, 33, 64, 100] {
+      var dice = Dice(seed: UInt64(batch))
+      let experiment = trainingStep(batch: batch, dice: &dice)
+      let one = try experiment.run(on: CPU(threads: 1, instructionSet: set), slots: [0.2, 0.8])
+      for threads in [2, 3, 5] {
+        let several = try experiment.run(on: CPU(threads: threads, instructionSet: set), slots: [0.2, 0.8])
+        #expect(several == one, "\(threads) threads, batch \(batch)")
+      }
+    }
+  }
+
+  /// The script as a whole: phases, repetitions, weights packed anew after each update.
+  @Test(arguments: supportedSets)
+  func scriptsAgreeWithReference(set: CPU.InstructionSet) throws {
+    for batch in [1, 17, 64] {
+      var dice = Dice(seed: UInt64(batch))
+      let experiment = trainingStep(batch: batch, dice: &dice)
+      let expected = try experiment.run(on: Reference(), slots: [0.2, 0.8])
+      let observed = try experiment.run(on: CPU(threads: 2, instructionSet: set), slots: [0.2, 0.8])
+      for (index, buffer) in experiment.program.buffers.enumerated() {
+        let largest = expected[index].reduce(0) { max($0, abs($1)) }
+        let problem = discrepancy(observed[index], expected[index]) { _ in 5e-6 * largest }
+        #expect(problem == nil, "\(buffer.name), batch \(batch): \(problem ?? "")")
+      }
+    }
+  }
+
+  /// A run leaves nothing behind that changes the next.
+  @Test func runsRepeat() throws {
+    var dice = Dice(seed: 1)
+    let experiment = trainingStep(batch: 33, dice: &dice)
+    let cpu = try CPU(threads: 2)
+    let first = try experiment.run(on: cpu, slots: [0.2, 0.8])
+    for _ in 0..<20 { #expect(try experiment.run(on: cpu, slots: [0.2, 0.8]) == first) }
+  }
+
+  /// Two executables of one backend, from two threads at once.
+  @Test func executablesTakeTurns() async throws {
+    var dice = Dice(seed: 2)
+    let experiment = trainingStep(batch: 40, dice: &dice)
+    let cpu = try CPU(threads: 2)
+    let expected = try experiment.run(on: cpu, slots: [0.2, 0.8])
+    let work = experiment
+    let results = try await withThrowingTaskGroup(of: [[Double]].self) { group in
+      for _ in 0..<6 { group.addTask { try work.run(on: cpu, slots: [0.2, 0.8]) } }
+      return try await group.reduce(into: []) { $0.append($1) }
+    }
+    for result in results { #expect(result == expected) }
+  }
+}
