@@ -10,18 +10,24 @@ import PCGraphs
 /// Parameters: `NAME.input` [features, 3 hidden], `NAME.recurrent` [hidden, 3 hidden], `NAME.bias` [3 hidden], in the order
 /// r, z, n.
 public final class GRU: RecurrentCell {
+  /// Where the reset gate acts: one row of the table above each.
   public enum Reset: String, Sendable, CaseIterable {
+    /// After or before the product with the recurrent weights.
     case after, before
   }
 
   public let name: String
+  /// Width of the state.
   public let hidden: Int
+  /// By default after: one product serves all gates then.
   public let reset: Reset
+  /// Which values of a step are vertices; by default the paper's choice.
   public let granularity: RecurrentGranularity
   private let weights: RecurrentWeights
   private var candidateBias: Value?
 
-  /// - Parameter initializer: of both weights; by default Glorot's for the input and orthogonal for the recurrent ones.
+  /// A cell that makes its parameters when it is first unrolled. `initializer` draws both weights, by default the input's
+  /// by Glorot's rule and the recurrent ones as an orthogonal matrix; biases start at 0.
   public init(
     _ name: String, _ hidden: Int, reset: Reset = .after, granularity: RecurrentGranularity = .gates,
     initializer: Initializer? = nil

@@ -9,13 +9,17 @@ import PCGraphs
 /// i, f, g, o; with peepholes `NAME.peephole` [3, hidden] for i, f (from the old cell) and o (from the new one).
 public final class LSTM: RecurrentCell {
   public let name: String
+  /// Width of the hidden state, and of the cell.
   public let hidden: Int
+  /// Whether gates read the cell as well; not by default.
   public let hasPeepholes: Bool
+  /// Which values of a step are vertices; by default the paper's choice.
   public let granularity: RecurrentGranularity
   private let weights: RecurrentWeights
   private var peepholes: Value?
 
-  /// - Parameter initializer: of all weights; by default Glorot's for the input and orthogonal for the recurrent ones.
+  /// A cell that makes its parameters when it is first unrolled. `initializer` draws both weights, by default the input's
+  /// by Glorot's rule and the recurrent ones as an orthogonal matrix; biases and peepholes start at 0.
   public init(
     _ name: String, _ hidden: Int, peepholes: Bool = false, granularity: RecurrentGranularity = .gates,
     initializer: Initializer? = nil

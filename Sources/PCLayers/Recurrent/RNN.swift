@@ -5,11 +5,14 @@ import PCGraphs
 /// Parameters: `NAME.input` [features, hidden], `NAME.recurrent` [hidden, hidden], `NAME.bias` [hidden].
 public final class RNN: RecurrentCell {
   public let name: String
+  /// Width of the state.
   public let hidden: Int
+  /// Ends a step; by default tanh.
   public let activation: Activation
   private let weights: RecurrentWeights
 
-  /// - Parameter initializer: of both weights; by default Glorot's for the input and orthogonal for the recurrent ones.
+  /// A cell that makes its parameters when it is first unrolled. `initializer` draws both weights, by default the input's
+  /// by Glorot's rule and the recurrent ones as an orthogonal matrix; the bias starts at 0.
   public init(_ name: String, _ hidden: Int, activation: Activation = .tanh, initializer: Initializer? = nil) {
     self.name = name
     self.hidden = hidden

@@ -2,6 +2,7 @@ import PCGraphs
 
 /// A cell: what one step of a recurrent layer computes. A user's own is a type with these members.
 public protocol RecurrentCell {
+  /// The path before `.input`, `.recurrent` and `.bias`, and the scope `name[step]/` of the vertices.
   var name: String { get }
   /// Width of each part of the state, the output first: [hidden], or [hidden, hidden] for an LSTM.
   var stateWidths: [Int] { get }
@@ -37,11 +38,10 @@ public struct RecurrentOutput {
 extension RecurrentCell {
   /// Unrolls the cell over `inputs` [B, length, features].
   ///
-  /// - Parameters:
-  ///   - initial: the state before the first step, each part [B, width] or [1, width]; by default zeros.
-  ///   - mask: [B, length], 0 at the padding that stands before a shorter sequence: there the state stays `initial` and no
-  ///     message passes, so that each example equals its own unpadded run.
-  ///   - reversed: runs from the last input to the first. With padding in front the padding comes last then.
+  /// - `initial` is the state before the first step, each part [B, width] or [1, width]; by default zeros.
+  /// - `mask`, [B, length], is 0 at the padding that stands before a shorter sequence: there the state stays `initial` and
+  ///   no message passes, so that each example equals its own unpadded run.
+  /// - `reversed` runs from the last input to the first. With padding in front the padding comes last then.
   public func callAsFunction(
     _ inputs: Value, initial: [Value]? = nil, mask: Value? = nil, reversed: Bool = false,
     file: StaticString = #fileID, line: UInt = #line
