@@ -77,9 +77,12 @@ public struct Graph: Sendable {
   /// A step of an unrolled sequence. Sequences (one for each layer and direction of a stack) are numbered in the order in
   /// which they were unrolled, steps in the order of computation.
   public struct Time: Sendable, Hashable, Comparable, CustomStringConvertible {
+    /// The number of the sequence, from 0.
     public var sequence: Int
+    /// The number of the step, from 0; a reversed layer's step 0 reads the last input.
     public var step: Int
 
+    /// The step of this number; `GraphBuilder.unroll` numbers them.
     public init(sequence: Int, step: Int) {
       self.sequence = sequence
       self.step = step

@@ -4,6 +4,7 @@
 public struct Select: Operation {
   public let name = "select"
   public let isStructural = true
+  /// Without settings; `select(_:_:_:file:line:)` applies it.
   public init() {}
 
   public func shape(_ operands: [Shape]) throws(ShapeError) -> Shape {

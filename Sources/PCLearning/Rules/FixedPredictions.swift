@@ -38,6 +38,7 @@ public struct FixedPredictions: IterativeRule {
   public var rate: Double
   /// How the messages are found: stepwise and in closed form alike but for rounding; `equilibrium` ignores T.
   public var solver: Solver
+  /// Which vertices are relaxed together; by default all.
   public var order: Schedule
 
   /// The rule; `check(_:)` says whether the settings are in range.
