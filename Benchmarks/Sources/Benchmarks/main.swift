@@ -74,7 +74,7 @@ func randomBatch(_ shape: [Int], _ count: Int) -> Batch {
     labels: (0..<count).map { Int32($0 % 10) }, exampleIndices: Array(0..<count), inputShape: shape)
 }
 
-let peakBefore = backend.measurePeak()
+let peakBefore = backend.peakGigaflops()
 
 func compare(_ model: Model, named name: String, batch: Batch, rules: [(String, any Rule)], inBothFormats: Bool) throws {
   let ours = try rules.map { try Contestant($0.0, model, $0.1, backend, batch) }
@@ -105,7 +105,7 @@ func compare(_ model: Model, named name: String, batch: Batch, rules: [(String, 
   }
   FileHandle.standardError.write(Data("\n".utf8))
   let yardstick = peers.map(\.timing.median).min() ?? .nan
-  let peak = 2 * max(peakBefore, backend.measurePeak())
+  let peak = 2 * max(peakBefore, backend.peakGigaflops())
   print("\(name), batch \(batch.count), \(backend.instructionSet.rawValue), peak \(format(peak / 2, 0)) GFLOP/s a core")
   print("| step | median ms | min ms | × floor (median) | × PyTorch |")
   print("|---|---|---|---|---|")
