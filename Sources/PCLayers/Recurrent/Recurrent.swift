@@ -39,8 +39,8 @@ extension RecurrentCell {
   /// Unrolls the cell over `inputs` [B, length, features].
   ///
   /// - `initial` is the state before the first step, each part [B, width] or [1, width]; by default zeros.
-  /// - `mask`, [B, length], is 0 at the padding that stands before a shorter sequence: there the state stays `initial` and
-  ///   no message passes, so that each example equals its own unpadded run.
+  /// - `mask`, [B, length], is 0 at the padding that stands before a shorter sequence: there the state stays `initial`
+  ///   and no message passes, so that each example equals its own unpadded run.
   /// - `reversed` runs from the last input to the first. With padding in front the padding comes last then.
   public func callAsFunction(
     _ inputs: Value, initial: [Value]? = nil, mask: Value? = nil, reversed: Bool = false,
