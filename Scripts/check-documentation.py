@@ -1,4 +1,4 @@
-"""Lists every public symbol whose doc comment is missing or is a list without a sentence; exit status 1 if there is one.
+"""Lists public symbols whose doc comment is missing or is a list without a sentence; exit status 1 if there are any.
 
     swift package dump-symbol-graph --minimum-access-level public --skip-synthesized-members
     python3 Scripts/check-documentation.py FOLDER MODULE...
@@ -26,7 +26,8 @@ def undocumented(graph):
         lines = symbol.get("docComment", {}).get("lines", [])
         if lines and not lines[0]["text"].lstrip().startswith("- "):
             continue
-        yield location["uri"].removeprefix("file://"), location["position"]["line"] + 1, ".".join(symbol["pathComponents"])
+        file = location["uri"].removeprefix("file://")
+        yield file, location["position"]["line"] + 1, ".".join(symbol["pathComponents"])
 
 
 def main():

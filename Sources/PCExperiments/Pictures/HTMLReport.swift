@@ -7,8 +7,8 @@
 /// let file = page.document
 /// ```
 ///
-/// All text is plain and is escaped; words between backquotes are set as code. Figures and tables are numbered through the page.
-/// It follows the reader's light or dark mode, and prints in light.
+/// All text is plain and is escaped; words between backquotes are set as code. Figures and tables are numbered through
+/// the page. It follows the reader's light or dark mode, and prints in light.
 public struct HTMLReport: Sendable {
   /// A part of a section, set below the one before it.
   public enum Block: Sendable {

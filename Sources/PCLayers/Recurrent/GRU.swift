@@ -26,8 +26,8 @@ public final class GRU: RecurrentCell {
   private let weights: RecurrentWeights
   private var candidateBias: Value?
 
-  /// A cell that makes its parameters when it is first unrolled. `initializer` draws both weights, by default the input's
-  /// by Glorot's rule and the recurrent ones as an orthogonal matrix; biases start at 0.
+  /// A cell that makes its parameters when it is first unrolled. `initializer` draws both weights, by default the
+  /// input's by Glorot's rule and the recurrent ones as an orthogonal matrix; biases start at 0.
   public init(
     _ name: String, _ hidden: Int, reset: Reset = .after, granularity: RecurrentGranularity = .gates,
     initializer: Initializer? = nil

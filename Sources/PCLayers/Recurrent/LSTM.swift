@@ -18,8 +18,8 @@ public final class LSTM: RecurrentCell {
   private let weights: RecurrentWeights
   private var peepholes: Value?
 
-  /// A cell that makes its parameters when it is first unrolled. `initializer` draws both weights, by default the input's
-  /// by Glorot's rule and the recurrent ones as an orthogonal matrix; biases and peepholes start at 0.
+  /// A cell that makes its parameters when it is first unrolled. `initializer` draws both weights, by default the
+  /// input's by Glorot's rule and the recurrent ones as an orthogonal matrix; biases and peepholes start at 0.
   public init(
     _ name: String, _ hidden: Int, peepholes: Bool = false, granularity: RecurrentGranularity = .gates,
     initializer: Initializer? = nil

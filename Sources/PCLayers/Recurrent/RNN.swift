@@ -11,8 +11,8 @@ public final class RNN: RecurrentCell {
   public let activation: Activation
   private let weights: RecurrentWeights
 
-  /// A cell that makes its parameters when it is first unrolled. `initializer` draws both weights, by default the input's
-  /// by Glorot's rule and the recurrent ones as an orthogonal matrix; the bias starts at 0.
+  /// A cell that makes its parameters when it is first unrolled. `initializer` draws both weights, by default the
+  /// input's by Glorot's rule and the recurrent ones as an orthogonal matrix; the bias starts at 0.
   public init(_ name: String, _ hidden: Int, activation: Activation = .tanh, initializer: Initializer? = nil) {
     self.name = name
     self.hidden = hidden
