@@ -131,7 +131,8 @@ public final class Network {
     let (key, plan) = try plan(rule, wantedInputs: Set(wanted), isMonitored: isMonitored)
     try feed.check(graph)
     let executable = try executable(key, plan, batchSize: feed.count)
-    let run = InferenceRun(rule: rule, plan: plan, executable: executable, batchSize: feed.count, epsilon: backend.epsilon)
+    let run = InferenceRun(
+      rule: rule, plan: plan, executable: executable, batchSize: feed.count, epsilon: backend.epsilon)
     run.load(feed)
     return run
   }

@@ -88,8 +88,10 @@ public struct Plan: Sendable {
     wanted.flatMap { phase -> [Passage] in
       guard phase == .step else { return phases[phase].map { [Passage(section: $0)] } ?? [] }
       return blocks.flatMap { block in
-        [block.prologue.map { Passage(section: $0) }, Passage(section: block.step, count: steps),
-          block.epilogue.map { Passage(section: $0) }].compactMap { $0 }
+        [
+          block.prologue.map { Passage(section: $0) }, Passage(section: block.step, count: steps),
+          block.epilogue.map { Passage(section: $0) },
+        ].compactMap { $0 }
       }
     }
   }

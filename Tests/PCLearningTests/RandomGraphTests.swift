@@ -96,7 +96,8 @@ import Testing
     for (name, gradient) in expected.gradients {
       expectClose(gradients[numbers: name], gradient, "\(what), gradient of \(name)")
     }
-    for input in graph.inputs where run.plan.inputMessages.keys.contains(graph.inputs.firstIndex { $0.name == input.name } ?? -1) {
+    for input in graph.inputs
+    where run.plan.inputMessages.keys.contains(graph.inputs.firstIndex { $0.name == input.name } ?? -1) {
       expectClose(
         run.gradient(ofInput: input.name).values, expected.inputGradients[input.name] ?? [],
         "\(what), gradient of \(input.name)")
@@ -128,7 +129,8 @@ import Testing
       let present = graph.gradientDepths(ofValue: parameter.value)
       for depth in depths where !present.contains(depth) {
         expectClose(
-          parts[depth][numbers: name].map { _ in 0 }, parts[depth][numbers: name], "seed \(seed), \(name) at depth \(depth)")
+          parts[depth][numbers: name].map { _ in 0 }, parts[depth][numbers: name],
+          "seed \(seed), \(name) at depth \(depth)")
       }
       let bound = depths.reduce(0) { $0 + certificate.shortfall($1) * norm(parts[$1][numbers: name]) }
       #expect(norm(measured) <= bound * (1 + 1e-9) + 1e-13, "seed \(seed), \(name)")

@@ -17,13 +17,16 @@ import Testing
   for rule in [
     FixedPredictions(steps: 200, rate: 0.1), FixedPredictions(steps: 30, rate: 0.1),
     FixedPredictions(steps: 30, rate: 0.1, solver: .closedForm),
-    FixedPredictions(steps: 200, rate: 0.1, order: .timeReversed), FixedPredictions(steps: 30, rate: 0.1, order: .timeReversed),
-    FixedPredictions(steps: 30, rate: 0.1, solver: .closedForm, order: .timeReversed), FixedPredictions(solver: .equilibrium),
+    FixedPredictions(steps: 200, rate: 0.1, order: .timeReversed),
+    FixedPredictions(steps: 30, rate: 0.1, order: .timeReversed),
+    FixedPredictions(steps: 30, rate: 0.1, solver: .closedForm, order: .timeReversed),
+    FixedPredictions(solver: .equilibrium),
   ] {
     let g = try net.gradients(rule, on: feed)
     print(rule.planKey, rule.steps, g.compared(with: exact), g.norm)
   }
   let a = try net.gradients(FixedPredictions(steps: 30, rate: 0.1, order: .timeReversed), on: feed)
-  let b = try net.gradients(FixedPredictions(steps: 30, rate: 0.1, solver: .closedForm, order: .timeReversed), on: feed)
+  let b = try net.gradients(
+    FixedPredictions(steps: 30, rate: 0.1, solver: .closedForm, order: .timeReversed), on: feed)
   #expect(a.compared(with: b).relativeError < 1e-12)
 }

@@ -76,7 +76,9 @@ func randomBatch(_ shape: [Int], _ count: Int) -> Batch {
 
 let peakBefore = backend.peakGigaflops()
 
-func compare(_ model: Model, named name: String, batch: Batch, rules: [(String, any Rule)], inBothFormats: Bool) throws {
+func compare(_ model: Model, named name: String, batch: Batch, rules: [(String, any Rule)], inBothFormats: Bool)
+  throws
+{
   let ours = try rules.map { try Contestant($0.0, model, $0.1, backend, batch) }
   var peers: [(name: String, peer: Peer, timing: Timing)] = []
   for channelsLast in inBothFormats ? [false, true] : [false] {
@@ -106,7 +108,8 @@ func compare(_ model: Model, named name: String, batch: Batch, rules: [(String, 
   FileHandle.standardError.write(Data("\n".utf8))
   let yardstick = peers.map(\.timing.median).min() ?? .nan
   let peak = 2 * max(peakBefore, backend.peakGigaflops())
-  print("\(name), batch \(batch.count), \(backend.instructionSet.rawValue), peak \(format(peak / 2, 0)) GFLOP/s a core")
+  print(
+    "\(name), batch \(batch.count), \(backend.instructionSet.rawValue), peak \(format(peak / 2, 0)) GFLOP/s a core")
   print("| step | median ms | min ms | × floor (median) | × PyTorch |")
   print("|---|---|---|---|---|")
   for contestant in ours {

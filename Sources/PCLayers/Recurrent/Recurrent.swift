@@ -54,7 +54,8 @@ extension RecurrentCell {
     let start =
       initial
       ?? stateWidths.enumerated().map { index, width in
-        graph.constant("\(name).initial\(index)", [1, width], Array(repeating: 0, count: width), file: file, line: line)
+        graph.constant(
+          "\(name).initial\(index)", [1, width], Array(repeating: 0, count: width), file: file, line: line)
       }
     let projected = project(inputs)
     var outputs: [Value?] = Array(repeating: nil, count: length)

@@ -15,7 +15,9 @@ func expectClose(
 ) {
   let off = distance(observed, expected)
   guard !(off <= tolerance) else { return }
-  func shown(_ numbers: [Double]) -> String { "\(numbers.prefix(8))" + (numbers.count > 8 ? "… (\(numbers.count))" : "") }
+  func shown(_ numbers: [Double]) -> String {
+    "\(numbers.prefix(8))" + (numbers.count > 8 ? "… (\(numbers.count))" : "")
+  }
   Issue.record(
     "\(what()): expected \(shown(expected)), observed \(shown(observed)), \(off) apart, \(tolerance) allowed",
     sourceLocation: sourceLocation)

@@ -73,7 +73,9 @@ final class Interpreter {
       predictions[index] = values[vertex.result]
       if let value = own[index] { values[vertex.result] = value }
       guard let clamp = vertex.clamp else { continue }
-      for k in predictions[index].indices where isHeld(index, k) { values[vertex.result][k] = values[clamp.target][k] }
+      for k in predictions[index].indices where isHeld(index, k) {
+        values[vertex.result][k] = values[clamp.target][k]
+      }
     }
   }
 
@@ -89,7 +91,9 @@ final class Interpreter {
     var messages = predictions
     for (index, vertex) in graph.vertices.enumerated().reversed() {
       var message = given[index] ?? arriving[vertex.result]
-      for k in message.indices where isHeld(index, k) { message[k] = values[vertex.result][k] - predictions[index][k] }
+      for k in message.indices where isHeld(index, k) {
+        message[k] = values[vertex.result][k] - predictions[index][k]
+      }
       messages[index] = message
       // The vertex's own result has been read; from here on its inner values collect.
       var inner = [vertex.result: message]
@@ -118,7 +122,9 @@ final class Interpreter {
       for k in messages[index].indices where relaxed.contains(index) || isHeld(index, k) {
         let error = messages[index][k]
         energy += error * error / 2
-        if !isHeld(index, k) { residual += (arriving[vertex.result][k] - error) * (arriving[vertex.result][k] - error) }
+        if !isHeld(index, k) {
+          residual += (arriving[vertex.result][k] - error) * (arriving[vertex.result][k] - error)
+        }
       }
     }
     func gradients(_ entries: [(String, Int)]) -> [String: [Double]] {
@@ -163,7 +169,9 @@ final class Interpreter {
     for step in 0...(steps.max() ?? 0) {
       evaluate(own: own)
       var errors: [Int: [Double]] = [:]
-      for index in relaxed { errors[index] = zip(values[graph.vertices[index].result], predictions[index]).map { $0 - $1 } }
+      for index in relaxed {
+        errors[index] = zip(values[graph.vertices[index].result], predictions[index]).map { $0 - $1 }
+      }
       if steps.contains(step) { outcomes.append(outcome(errors, relaxed: relaxed)) }
       let (messages, arriving) = send(errors)
       for index in relaxed {

@@ -21,7 +21,8 @@ final class OperationProgram {
   }
 
   init(
-    _ operation: any PCGraphs.Operation, operands: [Graph.Value], on backend: any Backend = Reference(), batchSize: Int
+    _ operation: any PCGraphs.Operation, operands: [Graph.Value], on backend: any Backend = Reference(),
+    batchSize: Int
   ) throws {
     let emit = Emitter()
     func begin(_ name: String) -> Int {
@@ -32,7 +33,8 @@ final class OperationProgram {
     _ = begin("forward")
     let terms = operands.map { operand in
       emit.makeTerm(
-        operand.name, operand.shape.extents, isBatched: operand.shape.isBatched, stage: .step, element: operand.element)
+        operand.name, operand.shape.extents, isBatched: operand.shape.isBatched, stage: .step,
+        element: operand.element)
     }
     let result = operation.forward(terms, emit)
     let message = emit.makeTerm("message", result.extents, isBatched: result.isBatched, stage: .step)
