@@ -276,10 +276,12 @@ extension Duration {
 }
 
 extension Trainer {
-  /// Multiply-adds of the matrix and convolution work of one training step: what its time can be measured against.
-  public func multiplyAdds(batchSize: Int) throws -> Int {
+  /// Multiply-adds of the matrix and convolution work that one training step cannot do without: what its time can be
+  /// measured against. For a rule with steps those of its T steps alone, for any other those of the whole step.
+  public func floorMultiplyAdds(batchSize: Int) throws -> Int {
     let (_, plan) = try network.plan(rule, optimizer: optimizer, clipping: clipping)
-    return batchSize * plan.multiplyAdds(in: plan.script(rule.schedule.phases, steps: rule.schedule.steps))
+    let (phases, steps) = rule.schedule
+    return batchSize * plan.multiplyAdds(in: plan.script(steps > 0 ? [.step] : phases, steps: steps))
   }
 }
 
