@@ -1,6 +1,6 @@
 """One training step in eager PyTorch, as a process that is told when to step.
 
-Usage: pytorch.py WORK FOLDER    (`pip install torch numpy`)
+Usage: pytorch.py FOLDER    (`pip install torch numpy`)
 
 FOLDER holds `case.json` and the parameters and the batch as little-endian float32 (labels int32), written by the
 Swift side, so that both start alike. Commands come on standard input, one a line: `steps N` answers with the seconds
@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 
 torch.set_num_threads(2)
-folder = pathlib.Path(sys.argv[2])
+folder = pathlib.Path(sys.argv[1])
 case = json.loads((folder / "case.json").read_text())
 
 

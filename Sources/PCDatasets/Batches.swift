@@ -14,6 +14,7 @@ public struct Batch: Sendable, Equatable {
   /// The number of examples.
   public var count: Int { labels.count }
 
+  /// Stops where the counts do not fit one another and the shape.
   public init(inputs: [Float], labels: [Int32], exampleIndices: [Int], inputShape: [Int]) {
     guard exampleIndices.count == labels.count, inputs.count == labels.count * inputShape.reduce(1, *) else {
       fatalError(
@@ -39,11 +40,15 @@ public struct BatchSequence: Sendable, RandomAccessCollection {
     case shuffled(seed: UInt64, epoch: Int)
   }
 
+  /// Where the examples come from.
   public let dataset: Dataset
+  /// Examples in every batch but perhaps the last.
   public let batchSize: Int
   /// The examples' indices in the order of this pass.
   public let exampleOrder: [Int]
 
+  /// A pass that makes no batch yet; the order is drawn here.
+  ///
   /// - Throws: `DataError.batchSize` if `batchSize` is below 1 or above the number of examples.
   public init(_ dataset: Dataset, batchSize: Int, order: Order = .stored) throws(DataError) {
     guard 1...dataset.count ~= batchSize else {

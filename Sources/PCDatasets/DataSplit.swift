@@ -2,11 +2,16 @@ import PCInterchange
 
 /// A data set in two parts: what is learned from, and what measures the learning.
 public struct DataSplit: Sendable {
+  /// What is learned from.
   public var training: Dataset
+  /// What measures the learning, and is never learned from.
   public var test: Dataset
 
+  /// The training part's name.
   public var name: String { training.name }
 
+  /// Two parts of one kind; the name is the training part's.
+  ///
   /// - Throws: `DataError.splitDiffers` unless the parts agree on the examples' shape and the number of classes.
   public init(training: Dataset, test: Dataset) throws(DataError) {
     guard training.inputShape == test.inputShape, training.classes == test.classes else {

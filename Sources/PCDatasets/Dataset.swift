@@ -12,9 +12,11 @@ import PCInterchange
 /// Pixels that come as bytes are kept as bytes and become numbers when a batch is made, so CIFAR-10 takes 180 MB and
 /// not 740. Subsets and normalised copies share that memory.
 public struct Dataset: Sendable {
+  /// What errors and records of runs call it.
   public var name: String
   /// The shape of one example, for example [3, 32, 32]: channels, rows, columns.
   public let inputShape: [Int]
+  /// How many labels there are, from 0.
   public let classes: Int
   /// The class of each example, 0 ..< `classes`.
   public let labels: [Int32]
@@ -52,8 +54,11 @@ extension Dataset {
   /// A data set of finite numbers, used as they are.
   ///
   /// - Parameters:
+  ///   - name: what errors and records of runs call it.
   ///   - inputs: one example after another, each in row-major order.
   ///   - labels: one for each example, 0 ..< `classes`.
+  ///   - inputShape: the shape of one example, for example [3, 32, 32].
+  ///   - classes: how many labels there are.
   /// - Throws: `DataError` if there is no example, sizes do not fit, a label is out of range or an input not finite.
   public init(
     name: String, inputs: [Float], labels: [Int32], inputShape: [Int], classes: Int

@@ -24,10 +24,12 @@ extension Graph {
   }
 
   /// For each vertex, the largest number of relaxed vertices on any path from a source to it, itself excluded.
-  public func relaxedAncestors() -> [Int] {
+  ///
+  /// - Parameter block: counts only these vertices, on paths that stay among them; by default all.
+  public func relaxedAncestors(within block: Set<Int>? = nil) -> [Int] {
     var above = Array(repeating: 0, count: vertices.count)
-    for (index, vertex) in vertices.enumerated() {
-      for parent in vertex.operands.compactMap(vertex(making:)) {
+    for (index, vertex) in vertices.enumerated() where block?.contains(index) ?? true {
+      for parent in vertex.operands.compactMap(vertex(making:)) where block?.contains(parent) ?? true {
         above[index] = max(above[index], above[parent] + (vertices[parent].kind == .relaxed ? 1 : 0))
       }
     }

@@ -8,13 +8,17 @@ public struct Value {
   public let graph: GraphBuilder
   let id: Int
 
+  /// Its axes; the batch prints as `B`.
   public var shape: Shape { graph.graph.values[id].shape }
+  /// Its path: the vertex's where the value is a vertex's result.
   public var name: String { graph.graph.values[id].name }
 }
 
 /// Class labels: an input of integers, one for each example (or position), that losses compare with.
 public struct Labels {
+  /// The input of integers.
   public let value: Value
+  /// Labels are 0 ..< `classes`; a batch with another one is refused.
   public let classes: Int
 
   /// 1 at the label's place, 0 elsewhere: `shape + [classes]`.
@@ -39,9 +43,16 @@ public final class GraphBuilder {
   private var scopes: [String] = []
   private var openVertex: Int?
   private var declaredKinds: [Int: Graph.Kind] = [:]
+<<<<<<< HEAD
   private var uses: [String: Int] = [:]
   private var vertexNames: Set<String> = []
+=======
+  private var usedNames: [String: Int] = [:]
+  private var time: Graph.Time?
+  private var sequenceCount = 0
+>>>>>>> main
 
+  /// A graph without inputs. `Model` makes and finishes a builder by itself.
   public init() {}
 
   // MARK: Names
@@ -203,14 +214,15 @@ public final class GraphBuilder {
 
   private func addVertex(_ name: String) -> Int {
     graph.vertices.append(
-      .init(name: name, kind: .relaxed, nodes: [], result: -1, operands: [], isTerminal: false, clamp: nil))
+      .init(
+        name: name, kind: .relaxed, nodes: [], result: -1, operands: [], isTerminal: false, clamp: nil, time: time))
     return graph.vertices.count - 1
   }
 
   /// Groups the operations of `body` into one vertex, whose value is the one that `body` returns.
   ///
-  /// - Parameter kind: by default relaxed; deterministic for structural, terminal and parametric vertices. Inside of
-  ///   another vertex this is no vertex of its own: the outermost one decides.
+  /// Its kind is by default relaxed; deterministic for structural, terminal and parametric vertices. Inside of another
+  /// vertex this is no vertex of its own: the outermost one decides.
   public func vertex(
     _ name: String, _ kind: Graph.Kind? = nil, file: StaticString = #fileID, line: UInt = #line,
     _ body: () throws -> Value
@@ -232,6 +244,23 @@ public final class GraphBuilder {
     graph.vertices[index].result = result.id
     graph.values[result.id].name = graph.vertices[index].name
     return result
+  }
+
+  /// Runs `body` for the steps 0, 1, …, `count` − 1 of a sequence, and labels the vertices of each step with it.
+  ///
+  /// The labels are what the time-reversed schedule goes by; the computation is that of a loop. A backward direction
+  /// counts its steps in its own order of computation. Names get the prefix `name[step]/`.
+  public func unroll(
+    _ name: String, _ count: Int, file: StaticString = #fileID, line: UInt = #line, _ body: (Int) throws -> Void
+  ) rethrows {
+    guard time == nil else { stop("the sequence \(name) is unrolled inside of another one", at: "\(file):\(line)") }
+    let sequence = sequenceCount
+    sequenceCount += 1
+    defer { time = nil }
+    for step in 0..<count {
+      time = Graph.Time(sequence: sequence, step: step)
+      try scope("\(name)[\(step)]") { try body(step) }
+    }
   }
 
   // MARK: Clamps and losses
@@ -351,11 +380,16 @@ public final class GraphBuilder {
 
 /// A loss with what it compares; make one by `.squaredError(…)` or `.crossEntropy(…)`.
 public struct LossTerm {
+  /// The loss function that compares them.
   public var function: any LossFunction
+  /// What the model says; a vertex's value or an input.
   public var prediction: Value
+  /// What it should say; may not depend on trained parameters or relaxed vertices.
   public var target: Value
+  /// For classification: where accuracy finds the right classes.
   public var labels: Labels?
 
+  /// A loss of one's own; shapes are checked when `GraphBuilder.loss` receives it.
   public init(_ function: any LossFunction, prediction: Value, target: Value, labels: Labels? = nil) {
     self.function = function
     self.prediction = prediction
@@ -366,8 +400,10 @@ public struct LossTerm {
 
 /// A graph to train: what `Model { graph in … }` makes.
 public struct Model: Sendable {
+  /// The recorded graph, with the kind of every vertex decided.
   public let graph: Graph
 
+  /// A model of a graph that `GraphBuilder.finish()` made.
   public init(_ graph: Graph) { self.graph = graph }
 
   /// Runs `build` once and keeps the graph that it recorded.

@@ -3,9 +3,13 @@
 /// `fanIn` and `fanOut` below are the connections into and out of one unit: for a weight [in, out] its two extents, for
 /// a filter [out, in, rows, columns] in·rows·columns and out·rows·columns.
 public enum Initializer: Sendable {
+  /// Every element 0, as biases start.
   case zeros
+  /// Every element this number.
   case constant(Double)
+  /// Independent normal numbers; the second figure is the standard deviation, not the variance.
   case normal(mean: Double = 0, standardDeviation: Double)
+  /// Independent numbers, uniform over the range.
   case uniform(ClosedRange<Double>)
   /// Uniform within ±√(6 / (fanIn + fanOut)) (Glorot and Bengio, AISTATS 2010): keeps variance both ways for tanh.
   case glorot

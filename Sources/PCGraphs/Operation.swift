@@ -52,12 +52,14 @@ extension Operation {
 
 /// Where an operation is linearised, and the message that is pulled back.
 public struct Linearization {
+  /// The terms that `forward` read.
   public var operands: [Term]
   /// What `forward` returned for `operands`.
   public var result: Term
   /// Has the result's extents.
   public var message: Term
 
+  /// A point and a message; `message` has the extents of `result`.
   public init(operands: [Term], result: Term, message: Term) {
     self.operands = operands
     self.result = result
@@ -67,6 +69,7 @@ public struct Linearization {
 
 /// A loss: its value for each example and the message it sends.
 public protocol LossFunction: Sendable {
+  /// What printouts call it: words in lower case.
   var name: String { get }
 
   /// Throws if prediction and target do not fit.

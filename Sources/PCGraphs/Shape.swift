@@ -3,7 +3,9 @@
 /// The batch size is a symbol, `B`, that is known only when a plan is made. An axis may hold it with fixed factors on
 /// either side, `outer · B · inner`, as reshaping makes them; `outer` varies slowest.
 public enum Axis: Sendable, Hashable, ExpressibleByIntegerLiteral, CustomStringConvertible {
+  /// The same number of elements for every batch.
   case fixed(Int)
+  /// `outer · B · inner` elements.
   case batch(outer: Int, inner: Int)
 
   /// The batch: one element for each example.
@@ -19,6 +21,7 @@ public enum Axis: Sendable, Hashable, ExpressibleByIntegerLiteral, CustomStringC
     }
   }
 
+  /// Whether the number of elements depends on the batch.
   public var isBatch: Bool {
     if case .batch = self { true } else { false }
   }
@@ -37,14 +40,17 @@ public enum Axis: Sendable, Hashable, ExpressibleByIntegerLiteral, CustomStringC
 /// let images: Shape = [.batch, 3, 32, 32]   // prints [B, 3, 32, 32]
 /// ```
 public struct Shape: Sendable, Hashable, ExpressibleByArrayLiteral, CustomStringConvertible {
+  /// From the one that varies slowest to the one that varies fastest.
   public var axes: [Axis]
 
+  /// A shape of these axes; builders refuse axes without elements.
   public init(_ axes: [Axis]) { self.axes = axes }
   public init(arrayLiteral axes: Axis...) { self.axes = axes }
 
   /// A shape without a batch: what parameters have.
   public init(fixed extents: [Int]) { axes = extents.map(Axis.fixed) }
 
+  /// The number of axes, the batch included.
   public var rank: Int { axes.count }
 
   /// The extents for one example; the batch axis counts its fixed factors, mostly 1.
@@ -53,8 +59,10 @@ public struct Shape: Sendable, Hashable, ExpressibleByArrayLiteral, CustomString
   /// Elements for one example.
   public var count: Int { extents.reduce(1, *) }
 
+  /// Whether an axis holds the batch: whether each example has a value of its own.
   public var isBatched: Bool { axes.contains(where: \.isBatch) }
 
+  /// Position of the axis that holds the batch.
   public var batchAxis: Int? { axes.firstIndex(where: \.isBatch) }
 
   public var description: String { "[" + axes.map(\.description).joined(separator: ", ") + "]" }
@@ -63,6 +71,7 @@ public struct Shape: Sendable, Hashable, ExpressibleByArrayLiteral, CustomString
 /// Why an operation does not accept its operands, in a sentence.
 public struct ShapeError: Error, Sendable, Hashable, CustomStringConvertible {
   public var description: String
+  /// A sentence without the names of the operands; the builder puts those in front.
   public init(_ description: String) { self.description = description }
 }
 

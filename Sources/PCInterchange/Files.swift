@@ -11,9 +11,15 @@
 
 /// A file that could not be read or written.
 public struct FileError: Error, Equatable, CustomStringConvertible {
-  public enum Action: String, Sendable { case read, written }
+  /// What was to be done with the file.
+  public enum Action: String, Sendable {
+    /// The participle that completes the description.
+    case read, written
+  }
 
+  /// The file, as the caller named it.
   public var path: String
+  /// Whether reading or writing failed.
   public var action: Action
   /// What the system says, for example "Permission denied".
   public var reason: String

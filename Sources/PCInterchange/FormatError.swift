@@ -2,8 +2,10 @@
 public struct FormatError: Error, Equatable {
   /// The file, or whatever else the caller named the bytes.
   public var source: String
+  /// What is wrong.
   public var problem: Problem
 
+  /// The ways in which bytes differ from a format, with what the description says of them. Sizes are in bytes.
   public enum Problem: Sendable, Equatable {
     /// The file does not begin as the format does.
     case badMagic(format: String)
@@ -11,6 +13,7 @@ public struct FormatError: Error, Equatable {
     case unknownVersion(Int)
     /// Fewer or more bytes than the header says.
     case truncated(expected: Int, found: Int)
+    /// More bytes than the header says.
     case oversized(expected: Int, found: Int)
     /// The header's length is beyond the format's limit.
     case headerLength(UInt64, limit: Int)
@@ -28,8 +31,9 @@ public struct FormatError: Error, Equatable {
     case overlap(array: String, with: String)
     /// Bytes of the data, from this one, belong to no array.
     case gap(offset: Int)
-    /// Two arrays have one name, or one array has the name that the format keeps for itself.
+    /// Two entries have one name.
     case duplicateName(String)
+    /// An array has the name that the format keeps for itself.
     case reservedName(String)
     /// A truth value is neither 0 nor 1.
     case badBool(array: String)
@@ -37,6 +41,7 @@ public struct FormatError: Error, Equatable {
     case columnMajor
   }
 
+  /// An error about `source`.
   public init(source: String, _ problem: Problem) {
     self.source = source
     self.problem = problem

@@ -7,7 +7,9 @@ extension NamedArray {
   /// The array of a `.npy` file: little-endian float32, float64, int32 or int64, or uint8 or bool, in row-major
   /// order.
   ///
-  /// - Parameter name: what the array is called here, because the file does not say.
+  /// - Parameters:
+  ///   - path: the file.
+  ///   - name: what the array is called here, because the file does not say.
   /// - Throws: `FileError` if the file cannot be read, `FormatError` if it is damaged or holds something else.
   public init(npyPath path: String, name: String) throws {
     try self.init(decodingNPY: readFile(path), name: name, source: path)

@@ -1,5 +1,6 @@
 /// Numbers with a name and a shape: what a checkpoint or a file of weights is made of.
 public struct NamedArray: Sendable, Equatable {
+  /// A parameter's path, or what a file calls it.
   public let name: String
   /// The dimensions, outermost first; [] for a single number.
   public let shape: [Int]
@@ -8,14 +9,21 @@ public struct NamedArray: Sendable, Equatable {
 
   /// The numbers, in the precision that a file keeps.
   public enum Values: Sendable, Equatable {
+    /// 32-bit floating point: `F32` in safetensors, `<f4` in npy.
     case float32([Float])
+    /// 64-bit floating point: `F64`, `<f8`.
     case float64([Double])
+    /// 32-bit integers with a sign: `I32`, `<i4`.
     case int32([Int32])
+    /// 64-bit integers with a sign: `I64`, `<i8`.
     case int64([Int64])
+    /// Bytes: `U8`, `|u1`.
     case uint8([UInt8])
+    /// Truth values, a byte each: `BOOL`, `|b1`.
     case bool([Bool])
   }
 
+  /// Stops unless there are as many values as the product of the shape.
   public init(name: String, shape: [Int], values: Values) {
     guard elementCount(shape) == values.count else {
       fatalError("NamedArray \(name): \(values.count) values do not fill the shape \(shape).")
@@ -27,6 +35,7 @@ public struct NamedArray: Sendable, Equatable {
 }
 
 extension NamedArray.Values {
+  /// How many numbers there are.
   public var count: Int {
     switch self {
     case .float32(let values): values.count

@@ -10,10 +10,12 @@
 /// and metadata give equal bytes: nothing depends on the time, the machine or the order in which the arrays are
 /// given.
 public struct Safetensors: Sendable, Equatable {
+  /// The arrays, in the order of the file's header.
   public var arrays: [NamedArray]
   /// Free text beside the arrays.
   public var metadata: [String: String]
 
+  /// A file to write; names are checked when it is encoded.
   public init(_ arrays: [NamedArray], metadata: [String: String] = [:]) {
     self.arrays = arrays
     self.metadata = metadata

@@ -17,21 +17,24 @@ public protocol Backend: Sendable {
   /// Prepares a program for batches of exactly `batchSize` examples: lays out memory and makes every call once, so
   /// that a run allocates nothing.
   ///
-  /// - Parameter bindings: the storage of each persistent buffer, by its index in the program. Executables that bind
-  ///   the same storage share it.
+  /// `bindings` holds the storage of each persistent buffer, by its index in the program. Executables that bind one
+  /// storage share it.
   func compile(_ program: Program, batchSize: Int, bindings: [Int: any Storage]) throws -> any Executable
 }
 
 /// Persistent numbers on a device.
 public protocol Storage: AnyObject, Sendable {
+  /// How many numbers there are.
   var count: Int { get }
   /// Copies `values` in, rounding to the backend's precision. `values.count` must be `count`.
   func upload(_ values: [Double])
+  /// A copy of the numbers, exact in Double.
   func download() -> [Double]
 }
 
 /// A program ready to run. Use it from one thread at a time.
 public protocol Executable: AnyObject {
+  /// The number of examples that the program was compiled for.
   var batchSize: Int { get }
 
   /// Bytes that the executable allocated, persistent buffers excluded.
@@ -42,7 +45,9 @@ public protocol Executable: AnyObject {
 
   /// Fills a buffer: `batchSize × count` numbers, example by example, for a batched one.
   func upload(_ values: UnsafeBufferPointer<Float>, to buffer: Int)
+  /// Fills a buffer of real numbers, rounding to the backend's precision.
   func upload(_ values: UnsafeBufferPointer<Double>, to buffer: Int)
+  /// Fills a buffer of indices.
   func upload(_ values: UnsafeBufferPointer<Int32>, to buffer: Int)
 
   /// The numbers of a buffer, example by example, for a batched one.

@@ -16,6 +16,7 @@ public struct Reference: Backend {
   public let name = "reference"
   public var epsilon: Double { 0x1p-52 }
 
+  /// The backend; it has no settings.
   public init() {}
 
   public func makeStorage(for buffer: Buffer) throws -> any Storage { ReferenceStorage(count: buffer.count) }

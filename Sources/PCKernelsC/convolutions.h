@@ -37,12 +37,12 @@ static void convolution(const void *parameters, const pc_work *work) {
           const float *w = weights + rows * horizontal->weight;
           if (c->lanes > W)
             for (int64_t l = 0; l < c->lanes; l += 2 * W)
-              packed_two[rows](
-                  &loops, w, 1, source + horizontal->source + l, W, result + x * c->result_column + l,
+              micro_two[rows](
+                  &loops, w, source + horizontal->source + l, W, result + x * c->result_column + l,
                   c->result_channel, W, alpha, beta);
           else
-            packed_one[rows](
-                &loops, w, 1, source + horizontal->source, W, result + x * c->result_column, c->result_channel, W,
+            micro_one[rows](
+                &loops, w, source + horizontal->source, W, result + x * c->result_column, c->result_channel, W,
                 alpha, beta);
         }
       }

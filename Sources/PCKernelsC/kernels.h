@@ -9,6 +9,7 @@
 
 #include "include/pc_kernels.h"
 #include "foreign.h"
+#include "transpose.h"
 
 #ifdef TARGET
 #pragma clang attribute push(__attribute__((target(TARGET))), apply_to = function)

@@ -7,15 +7,15 @@
 // spread over a vector, each source vector is read once for R rows. R × N is as large as the registers allow: with 16
 // registers 6 × 2 leaves two for the source and one for the weight, with 32 registers 8 × 2.
 //
-// Callers: `matrix`, `convolution` (weights packed: the R weights are neighbours) and `outer` (weights R rows apart).
+// Weights are packed: the R weights of a step are neighbours. Callers: `matrix`, `outer`, `convolution`.
 
 typedef struct {
   int64_t count[3], weight[3], source[3];
 } Loops;
 
 INLINE void multiply(
-    const int R, const int N, const Loops *loops, const float *weights, const int64_t row, const float *source,
-    const int64_t source_step, float *result, int64_t result_row, int64_t result_step, float alpha, float beta) {
+    const int R, const int N, const Loops *loops, const float *weights, const float *source, const int64_t source_step,
+    float *result, int64_t result_row, int64_t result_step, float alpha, float beta) {
   V sum[MOST_ROWS][2];
   UNROLL for (int r = 0; r < R; r++) {
     UNROLL for (int n = 0; n < N; n++) sum[r][n] = splat(0);
@@ -29,7 +29,7 @@ INLINE void multiply(
         V x[2];
         UNROLL for (int n = 0; n < N; n++) x[n] = load(s + n * source_step);
         UNROLL for (int r = 0; r < R; r++) {
-          V a = splat(w[r * row]);
+          V a = splat(w[r]);
           UNROLL for (int n = 0; n < N; n++) sum[r][n] += a * x[n];
         }
         w += weight_step, s += step;
@@ -46,27 +46,16 @@ INLINE void multiply(
 }
 
 typedef void (*Micro)(
-    const Loops *loops, const float *weights, int64_t row, const float *source, int64_t source_step, float *result,
+    const Loops *loops, const float *weights, const float *source, int64_t source_step, float *result,
     int64_t result_row, int64_t result_step, float alpha, float beta);
 
-#define MICRO(R)                                                                                                    \
-  static void packed_##R##_1(                                                                                       \
-      const Loops *l, const float *w, int64_t row, const float *s, int64_t ss, float *y, int64_t yr, int64_t ys,    \
-      float alpha, float beta) {                                                                                    \
-    (void)row;                                                                                                      \
-    multiply(R, 1, l, w, 1, s, ss, y, yr, ys, alpha, beta);                                                         \
-  }                                                                                                                 \
-  static void packed_##R##_2(                                                                                       \
-      const Loops *l, const float *w, int64_t row, const float *s, int64_t ss, float *y, int64_t yr, int64_t ys,    \
-      float alpha, float beta) {                                                                                    \
-    (void)row;                                                                                                      \
-    multiply(R, 2, l, w, 1, s, ss, y, yr, ys, alpha, beta);                                                         \
-  }                                                                                                                 \
-  static void strided_##R##_2(                                                                                      \
-      const Loops *l, const float *w, int64_t row, const float *s, int64_t ss, float *y, int64_t yr, int64_t ys,    \
-      float alpha, float beta) {                                                                                    \
-    multiply(R, 2, l, w, row, s, ss, y, yr, ys, alpha, beta);                                                       \
+#define MICRO_OF(R, N)                                                                                            \
+  static void micro_##R##_##N(                                                                                    \
+      const Loops *loops, const float *weights, const float *source, int64_t source_step, float *result,          \
+      int64_t result_row, int64_t result_step, float alpha, float beta) {                                         \
+    multiply(R, N, loops, weights, source, source_step, result, result_row, result_step, alpha, beta);            \
   }
+#define MICRO(R) MICRO_OF(R, 1) MICRO_OF(R, 2)
 
 MICRO(1)
 MICRO(2)
@@ -82,28 +71,36 @@ MICRO(8)
 #endif
 
 #if MOST_ROWS > 6
-#define MICROS(kind, N)                                                                                        \
+#define MICROS(N)                                                                                              \
   {                                                                                                            \
-    0, kind##_1_##N, kind##_2_##N, kind##_3_##N, kind##_4_##N, kind##_5_##N, kind##_6_##N, kind##_7_##N,      \
-        kind##_8_##N                                                                                           \
+    0, micro_1_##N, micro_2_##N, micro_3_##N, micro_4_##N, micro_5_##N, micro_6_##N, micro_7_##N, micro_8_##N \
   }
 #elif MOST_ROWS > 4
-#define MICROS(kind, N) \
-  { 0, kind##_1_##N, kind##_2_##N, kind##_3_##N, kind##_4_##N, kind##_5_##N, kind##_6_##N }
+#define MICROS(N) \
+  { 0, micro_1_##N, micro_2_##N, micro_3_##N, micro_4_##N, micro_5_##N, micro_6_##N }
 #else
-#define MICROS(kind, N) \
-  { 0, kind##_1_##N, kind##_2_##N, kind##_3_##N, kind##_4_##N }
+#define MICROS(N) \
+  { 0, micro_1_##N, micro_2_##N, micro_3_##N, micro_4_##N }
 #endif
 
 /// By rows; one and two vectors.
-static const Micro packed_one[MOST_ROWS + 1] = MICROS(packed, 1);
-static const Micro packed_two[MOST_ROWS + 1] = MICROS(packed, 2);
-static const Micro strided_two[MOST_ROWS + 1] = MICROS(strided, 2);
+static const Micro micro_one[MOST_ROWS + 1] = MICROS(1);
+static const Micro micro_two[MOST_ROWS + 1] = MICROS(2);
 
 // MARK: Panels
 
 INLINE int64_t panels_of(int64_t rows) { return (rows + MOST_ROWS - 1) / MOST_ROWS; }
 INLINE int64_t panel_start(int64_t rows, int64_t panels, int64_t panel) { return rows * panel / panels; }
+
+INLINE void pack_panel(const pc_pack *p, const int rows, const float *source, float *target) {
+  const int64_t row = p->row, step = p->stride2;
+  for (int64_t i = 0; i < p->count0; i++)
+    for (int64_t j = 0; j < p->count1; j++) {
+      const float *at = source + i * p->stride0 + j * p->stride1;
+      for (int64_t k = 0; k < p->count2; k++, at += step, target += rows)
+        UNROLL for (int r = 0; r < rows; r++) target[r] = at[r * row];
+    }
+}
 
 static void pack(const void *parameters, const pc_work *work) {
   const pc_pack *p = parameters;
@@ -112,14 +109,17 @@ static void pack(const void *parameters, const pc_work *work) {
   int64_t last = part_start(panels, work->part + 1, work->parts);
   for (int64_t panel = part_start(panels, work->part, work->parts); panel < last; panel++) {
     int64_t first = panel_start(p->rows, panels, panel);
-    int64_t rows = panel_start(p->rows, panels, panel + 1) - first;
-    const float *source = p->source + first * p->row;
-    float *target = p->target + first * depth;
-    for (int64_t i = 0; i < p->count0; i++)
-      for (int64_t j = 0; j < p->count1; j++)
-        for (int64_t k = 0; k < p->count2; k++) {
-          const float *at = source + i * p->stride0 + j * p->stride1 + k * p->stride2;
-          for (int64_t r = 0; r < rows; r++) *target++ = at[r * p->row];
-        }
+    const float *source = in_tile(&p->source, work) + first * p->row;
+    float *target = out_tile(&p->target, work) + first * depth;
+    switch (panel_start(p->rows, panels, panel + 1) - first) {
+    case 1: pack_panel(p, 1, source, target); break;
+    case 2: pack_panel(p, 2, source, target); break;
+    case 3: pack_panel(p, 3, source, target); break;
+    case 4: pack_panel(p, 4, source, target); break;
+    case 5: pack_panel(p, 5, source, target); break;
+    case 6: pack_panel(p, 6, source, target); break;
+    case 7: pack_panel(p, 7, source, target); break;
+    default: pack_panel(p, 8, source, target); break;
+    }
   }
 }

@@ -3,6 +3,7 @@
 // Blocks of 16 numbers are a cache line of each example, read whole once: examples are often a power of two apart, and
 // their lines would push one another out of the cache.
 #include "include/pc_kernels.h"
+#include "transpose.h"
 
 enum { line = 16 };
 
@@ -24,7 +25,19 @@ enum { line = 16 };
 
 SCATTER(double, double)
 SCATTER(int32, int32_t)
-SCATTER(float, float)
+static SCATTER(any_float, float)
+
+void pc_scatter_float(const float *values, float *tiles, int64_t batch, int64_t count, int64_t lanes) {
+  if (batch % lanes != 0 || lanes % 4 != 0 || count % line != 0) {
+    pc_scatter_any_float(values, tiles, batch, count, lanes);
+    return;
+  }
+  for (int64_t first = 0; first < batch; first += lanes, tiles += count * lanes)
+    for (int64_t e = 0; e < count; e += line)
+      for (int64_t l = 0; l < lanes; l += 4)
+        for (int64_t i = 0; i < line; i += 4)
+          transpose_quads(values + (first + l) * count + e + i, count, tiles + (e + i) * lanes + l, lanes);
+}
 
 void pc_gather_double(const float *tiles, double *values, int64_t batch, int64_t count, int64_t lanes) {
   for (int64_t first = 0; first < batch; first += lanes) {

@@ -18,18 +18,18 @@ static void matrix(const void *parameters, const pc_work *work) {
       if (m->lanes > W) {
         for (int64_t c = 0; c < m->columns; c++)
           for (int64_t l = 0; l < m->lanes; l += 2 * W)
-            packed_two[rows](
-                &loops, weights, 1, source + c * m->source_column + l, W, y + c * m->result_column + l, m->result_row,
+            micro_two[rows](
+                &loops, weights, source + c * m->source_column + l, W, y + c * m->result_column + l, m->result_row,
                 W, alpha, beta);
       } else {
         int64_t c = 0;
         for (; c + 2 <= m->columns; c += 2)
-          packed_two[rows](
-              &loops, weights, 1, source + c * m->source_column, m->source_column, y + c * m->result_column,
+          micro_two[rows](
+              &loops, weights, source + c * m->source_column, m->source_column, y + c * m->result_column,
               m->result_row, m->result_column, alpha, beta);
         if (c < m->columns)
-          packed_one[rows](
-              &loops, weights, 1, source + c * m->source_column, W, y + c * m->result_column, m->result_row, W, alpha,
+          micro_one[rows](
+              &loops, weights, source + c * m->source_column, W, y + c * m->result_column, m->result_row, W, alpha,
               beta);
       }
     }
@@ -48,10 +48,13 @@ static void transpose(const void *parameters, const pc_work *work) {
       float *target = out_tile(&t->result, work) + t->group[g].result + k * t->result_depth;
       for (int64_t c = 0; c < t->columns; c += BLOCK) {
         int64_t columns = t->columns - c < BLOCK ? t->columns - c : BLOCK;
-        for (int64_t j = 0; j < columns; j++) {
-          const float *row = source + (c + j) * t->source_column;
-          for (int64_t l = 0; l < t->lanes; l++) target[l * BLOCK + j] = row[l];
-        }
+        const float *rows = source + c * t->source_column;
+        int64_t j = 0;
+        for (; j + 4 <= columns; j += 4)
+          for (int64_t l = 0; l < t->lanes; l += 4)
+            transpose_quads(rows + j * t->source_column + l, t->source_column, target + l * BLOCK + j, BLOCK);
+        for (; j < columns; j++)
+          for (int64_t l = 0; l < t->lanes; l++) target[l * BLOCK + j] = rows[j * t->source_column + l];
         target += t->lanes * BLOCK;
       }
     }
@@ -66,8 +69,6 @@ static void outer(const void *parameters, const pc_work *work) {
   const int64_t panels = panels_of(o->rows);
   const int64_t first_panel = part_start(panels, work->part, work->parts);
   const int64_t last_panel = part_start(panels, work->part + 1, work->parts);
-  const Loops whole = {{full, o->depth, o->lanes}, {o->x.tile, o->x_depth, 1}, {o->y.tile, o->y_depth, BLOCK}};
-  const Loops remainder = {{1, o->depth, rest}, {0, o->x_depth, 1}, {0, o->y_depth, BLOCK}};
   for (int64_t g = 0; g < o->groups; g++) {
     for (int64_t c = 0; c < o->columns; c += BLOCK) {
       int64_t columns = o->columns - c < BLOCK ? o->columns - c : BLOCK;
@@ -75,7 +76,11 @@ static void outer(const void *parameters, const pc_work *work) {
       for (int64_t panel = first_panel; panel < last_panel; panel++) {
         int64_t row = panel_start(o->rows, panels, panel);
         int64_t rows = panel_start(o->rows, panels, panel + 1) - row;
-        const float *x = o->x.base + o->group[g].weights + row * o->x_row;
+        const float *x = o->x.base + o->group[g].weights + row * o->depth * o->lanes;
+        const int64_t x_depth = o->lanes * rows;
+        const Loops whole = {
+            {full, o->depth, o->lanes}, {o->x.tile, x_depth, rows}, {o->y.tile, o->y_depth, BLOCK}};
+        const Loops remainder = {{1, o->depth, rest}, {0, x_depth, rows}, {0, o->y_depth, BLOCK}};
         float *result = o->result + o->group[g].result + row * o->result_row + c * o->result_column;
         float local[MOST_ROWS * BLOCK] __attribute__((aligned(64)));
         bool direct = columns == BLOCK && o->result_column == 1;
@@ -87,12 +92,12 @@ static void outer(const void *parameters, const pc_work *work) {
             for (int64_t j = 0; j < BLOCK; j++)
               local[r * BLOCK + j] = j < columns ? result[r * o->result_row + j * o->result_column] : 0;
         if (full > 0) {
-          strided_two[rows](&whole, x, o->x_row, y, W, at, step, W, alpha, beta);
+          micro_two[rows](&whole, x, y, W, at, step, W, alpha, beta);
           first_beta = 1;
         }
         if (rest > 0)
-          strided_two[rows](
-              &remainder, x + full * o->x.tile, o->x_row, y + full * o->y.tile, W, at, step, W, alpha, first_beta);
+          micro_two[rows](
+              &remainder, x + full * o->x.tile, y + full * o->y.tile, W, at, step, W, alpha, first_beta);
         if (!direct)
           for (int64_t r = 0; r < rows; r++)
             for (int64_t j = 0; j < columns; j++)

@@ -145,30 +145,35 @@ static void max_pool_gradient(const void *parameters, const pc_work *work) {
   const pc_pooling *p = parameters;
   const float alpha = work->coefficients[p->alpha], beta = work->coefficients[p->beta];
   const int64_t vectors = vectors_of(p->lanes);
-  for (int64_t c = 0; c < p->channels; c++)
-    for (int64_t row = 0; row < p->image_rows; row++)
-      for (int64_t column = 0; column < p->image_columns; column++) {
-        const float *message = in_tile(&p->values, work) + c * p->values_channel;
-        const float *winners = in_tile(&p->winners, work) + c * p->winners_channel;
-        float *result =
-            out_tile(&p->image, work) + c * p->image_channel + row * p->image_row + column * p->image_column;
-        const int64_t down = row + p->padding_rows, right = column + p->padding_columns;
-        const int64_t y0 = first_window(down, p->window_rows, p->stride_rows);
-        const int64_t y1 = last_window(down, p->stride_rows, p->rows);
-        const int64_t x0 = first_window(right, p->window_columns, p->stride_columns);
-        const int64_t x1 = last_window(right, p->stride_columns, p->columns);
-        for (int64_t v = 0; v < vectors; v++) {
-          V sum = splat(0);
-          for (int64_t y = y0; y <= y1; y++)
-            for (int64_t x = x0; x <= x1; x++) {
-              int64_t here = (down - y * p->stride_rows) * p->window_columns + right - x * p->stride_columns;
-              V winner = get(winners + y * p->winners_row + x * p->winners_column, p->winners.lane, v);
-              V m = get(message + y * p->values_row + x * p->values_column, p->values.lane, v);
-              sum += keep(winner == (float)here, m);
-            }
-          blend(result, p->image.lane, v, sum, alpha, beta);
-        }
+  for (int64_t c = 0; c < p->channels; c++) {
+    const float *message = in_tile(&p->values, work) + c * p->values_channel;
+    const float *winners = in_tile(&p->winners, work) + c * p->winners_channel;
+    for (int64_t row = 0; row < p->image_rows; row++) {
+      const int64_t down = row + p->padding_rows;
+      const int64_t y0 = first_window(down, p->window_rows, p->stride_rows);
+      const int64_t y1 = last_window(down, p->stride_rows, p->rows);
+      float *result = out_tile(&p->image, work) + c * p->image_channel + row * p->image_row;
+      // The windows that cover a column move on with it: x0 and x1 are counted up, not divided out.
+      int64_t x0 = 0, x1 = -1;
+      for (int64_t column = 0; column < p->image_columns; column++, result += p->image_column) {
+        const int64_t right = column + p->padding_columns;
+        while (x0 * p->stride_columns + p->window_columns <= right) x0++;
+        while (x1 + 1 < p->columns && (x1 + 1) * p->stride_columns <= right) x1++;
+        V sum[MOST_VECTORS];
+        for (int64_t v = 0; v < vectors; v++) sum[v] = splat(0);
+        for (int64_t y = y0; y <= y1; y++)
+          for (int64_t x = x0; x <= x1; x++) {
+            const float *m = message + y * p->values_row + x * p->values_column;
+            const float *w = winners + y * p->winners_row + x * p->winners_column;
+            const float here =
+                (float)((down - y * p->stride_rows) * p->window_columns + right - x * p->stride_columns);
+            for (int64_t v = 0; v < vectors; v++)
+              sum[v] += keep(get(w, p->winners.lane, v) == here, get(m, p->values.lane, v));
+          }
+        for (int64_t v = 0; v < vectors; v++) blend(result, p->image.lane, v, sum[v], alpha, beta);
       }
+    }
+  }
 }
 
 // MARK: One-hot codes

@@ -18,13 +18,16 @@ public struct CPU: Backend {
 
   /// Threads that share the work, the caller's own counted in.
   public let threads: Int
+  /// What the kernels of this backend are compiled for.
   public let instructionSet: InstructionSet
 
   let pool: ThreadPool
 
   /// The vector instructions that the kernels are compiled for.
   public enum InstructionSet: String, CaseIterable, Sendable {
+    /// 512 bits: x86-64 with AVX-512.
     case avx512
+    /// 256 bits and fused multiply-add: x86-64 with AVX2.
     case avx2
     /// 128 bits, which every machine has: SSE2 or NEON.
     case portable = "128"
@@ -36,6 +39,8 @@ public struct CPU: Backend {
     public static var best: InstructionSet { allCases.first(where: \.isSupported) ?? .portable }
   }
 
+  /// Starts the threads; throws a ``CPUError`` where they or the instruction set cannot be had.
+  ///
   /// - Parameters:
   ///   - threads: as many as there are processors, unless stated. More gain nothing.
   ///   - instructionSet: the widest that the machine supports, unless stated.
@@ -92,9 +97,13 @@ extension CPU.InstructionSet {
 
 /// Why a CPU backend or its memory can't be had.
 public enum CPUError: Error, CustomStringConvertible {
+  /// Fewer than one thread was asked for.
   case threads(Int)
+  /// The system did not start this many threads.
   case noThreads(Int)
+  /// The machine cannot run this set.
   case instructionSet(CPU.InstructionSet)
+  /// The system did not give so much memory for the buffer of this name.
   case memory(String, bytes: Int)
 
   public var description: String {

@@ -58,8 +58,8 @@ extension Lowering {
       .tile, reads: [source], writes: [result], packs: weights.packs)
   }
 
-  /// Summed over the examples: the operand whose axis is contiguous in the result is transposed tile by tile to supply the
-  /// vectors, the other supplies the rows.
+  /// Summed over the examples. Tile by tile, the operand whose axis is contiguous in the result is transposed to supply the
+  /// vectors, and the other is packed to supply the rows; then all tiles are contracted, each thread taking some rows.
   private mutating func lowerOuter(_ extents: [Int], _ instruction: Instruction) throws {
     let groupRank = extents.count - 3
     let result = operand(instruction.results[0])
@@ -71,36 +71,51 @@ extension Lowering {
     let y = operand(instruction.operands[isVectorFirst ? 0 : 1])
     let groupExtents = Array(extents.prefix(groupRank))
     let block = Int(set.pointee.block)
-    let (columns, depth) = (extents[columnAxis], extents[k])
-    let slab = (columns + block - 1) / block * block * lanes
-    let rows = Lowering.offsets(groupExtents, strides: x.strides)
-    let sources = Lowering.offsets(groupExtents, strides: y.strides)
+    let (rows, columns, depth) = (extents[rowAxis], extents[columnAxis], extents[k])
+    let xOffsets = Lowering.offsets(groupExtents, strides: x.strides)
+    let yOffsets = Lowering.offsets(groupExtents, strides: y.strides)
     let results = Lowering.offsets(groupExtents, strides: result.strides)
-    let memory = try workspace(tiles * rows.count * depth * slab)
-    let transposed = pc_place(base: memory.base, tile: Int64(rows.count * depth * slab), lane: 0)
+    let groups = results.count
+
+    let xSize = rows * depth * lanes
+    let panels = try workspace(tiles * groups * xSize)
+    let packed = pc_place(base: panels.base, tile: Int64(groups * xSize), lane: 0)
+    for (g, offset) in xOffsets.enumerated() {
+      var (source, target) = (x.place, packed)
+      source.base += offset
+      target.base += g * xSize
+      call(
+        PC_KERNEL_PACK,
+        pc_pack(
+          source: source, target: target, rows: Int64(rows), row: Int64(x.strides[rowAxis]), count0: 1,
+          count1: Int64(depth), count2: Int64(lanes), stride0: 0, stride1: Int64(x.strides[k]), stride2: 1),
+        .tile, reads: [x], writes: [])
+    }
+
+    let slab = (columns + block - 1) / block * block * lanes
+    let blocks = try workspace(tiles * groups * depth * slab)
+    let transposed = pc_place(base: blocks.base, tile: Int64(groups * depth * slab), lane: 0)
     call(
       PC_KERNEL_TRANSPOSE,
       pc_transpose(
-        lanes: Int64(lanes), groups: Int64(rows.count),
+        lanes: Int64(lanes), groups: Int64(groups),
         group: array(
-          sources.enumerated().map {
-            pc_group(weights: 0, source: Int64($1), result: Int64($0 * depth * slab))
-          }), columns: Int64(columns), depth: Int64(depth), source: y.place, result: transposed,
+          yOffsets.enumerated().map { pc_group(weights: 0, source: Int64($1), result: Int64($0 * depth * slab)) }),
+        columns: Int64(columns), depth: Int64(depth), source: y.place, result: transposed,
         source_column: Int64(y.strides[columnAxis]), source_depth: Int64(y.strides[k]), result_depth: Int64(slab)),
       .tile, reads: [y], writes: [])
     call(
       PC_KERNEL_OUTER,
       pc_outer(
         alpha: coefficient(instruction.alpha), beta: coefficient(instruction.beta), lanes: Int64(lanes),
-        batch: Int64(batchSize), groups: Int64(rows.count),
+        batch: Int64(batchSize), groups: Int64(groups),
         group: array(
-          rows.indices.map {
-            pc_group(weights: Int64(rows[$0]), source: Int64($0 * depth * slab), result: Int64(results[$0]))
-          }), rows: Int64(extents[rowAxis]), columns: Int64(columns), depth: Int64(depth), x: x.place, y: transposed,
-        x_row: Int64(x.strides[rowAxis]), x_depth: Int64(x.strides[k]), y_depth: Int64(slab),
-        result: result.place.base,
-        result_row: Int64(result.strides[rowAxis]), result_column: Int64(result.strides[columnAxis])),
-      .together, reads: [x], writes: [result])
+          results.enumerated().map {
+            pc_group(weights: Int64($0 * xSize), source: Int64($0 * depth * slab), result: Int64($1))
+          }), rows: Int64(rows), columns: Int64(columns), depth: Int64(depth), x: packed, y: transposed,
+        y_depth: Int64(slab), result: result.place.base, result_row: Int64(result.strides[rowAxis]),
+        result_column: Int64(result.strides[columnAxis])),
+      .together, reads: [], writes: [result])
   }
 
   /// Everything else, lane by lane.

@@ -242,8 +242,9 @@ extension Lowering {
     var weights = PackedWeights(memory: try workspace(size * offsets.count), packs: [])
     for (g, offset) in key.offsets.enumerated() {
       let parameters = pc_pack(
-        source: buffers[view.buffer].base + offset, target: weights.memory.base + g * size, rows: Int64(rows),
-        row: Int64(row), count0: Int64(counts[0]), count1: Int64(counts[1]), count2: Int64(counts[2]),
+        source: pc_place(base: buffers[view.buffer].base + offset, tile: 0, lane: 0),
+        target: pc_place(base: weights.memory.base + g * size, tile: 0, lane: 0), rows: Int64(rows), row: Int64(row),
+        count0: Int64(counts[0]), count1: Int64(counts[1]), count2: Int64(counts[2]),
         stride0: Int64(strides[0]), stride1: Int64(strides[1]), stride2: Int64(strides[2]))
       weights.packs.append(packs.count)
       packs.append(

@@ -2,6 +2,7 @@ import PCGraphs
 
 /// The activation that ends a layer.
 public enum Activation: String, Sendable, CaseIterable {
+  /// x itself, max(x, 0), tanh x or 1 / (1 + e⁻ˣ), by their usual names.
   case identity, relu, tanh, sigmoid
 
   func callAsFunction(_ x: Value) -> Value {

@@ -5,17 +5,26 @@ import PCGraphs
 /// Parameters: `NAME.weight` [filters, channels, kernel, kernel] and, with `hasBias`, `NAME.bias` [filters, 1, 1], zero at
 /// first. Calling the same object twice shares them.
 public final class Convolution2D {
+  /// The vertex's name, and the path before `.weight` and `.bias`.
   public let name: String
+  /// Channels of the result.
   public let filters: Int
+  /// Rows, and columns, of a filter.
   public let kernel: Int
+  /// Pixels from one result to the next, alike down and to the right; 1 unless given.
   public let stride: Int
+  /// Zeros on each side of the image; 0 unless given.
   public let padding: Int
+  /// Ends the layer, inside of its vertex.
   public let activation: Activation
+  /// Whether a number is added for each filter; so by default.
   public let hasBias: Bool
+  /// Draws the weight.
   public let initializer: Initializer
   private var parameters: (weight: Value, bias: Value?)?
 
-  /// - Parameter initializer: of the weight; by default He's, which suits relu.
+  /// A layer that makes its parameters when it is first called, for the number of channels that it finds there.
+  /// `initializer` draws the weight: by default He's, which suits relu.
   public init(
     _ name: String, filters: Int, kernel: Int, stride: Int = 1, padding: Int = 0, activation: Activation = .identity,
     bias: Bool = true, initializer: Initializer = .he
@@ -30,6 +39,8 @@ public final class Convolution2D {
     self.initializer = initializer
   }
 
+  /// The layer applied to images [B, channels, rows, columns]: [B, filters, r′, c′] with
+  /// r′ = ⌊(rows + 2 · padding − kernel) / stride⌋ + 1. Stops where the shape does not fit.
   public func callAsFunction(_ x: Value, file: StaticString = #fileID, line: UInt = #line) -> Value {
     guard x.shape.rank == 4 else {
       fatalError("\(file):\(line): \(name) takes images [B, channels, rows, columns], not \(x.name) \(x.shape)")

@@ -2,17 +2,22 @@ import PCGraphs
 
 /// The largest element of each window of images [B, channels, rows, columns]; one vertex, no parameters.
 public struct MaxPool2D {
+  /// The vertex's name.
   public let name: String
+  /// Rows, and columns, of a window.
   public let window: Int
+  /// Pixels from one window to the next, alike down and to the right.
   public let stride: Int
 
-  /// - Parameter stride: by default the window, so that windows do not overlap.
+  /// A layer whose `stride` is the window unless it is given, so that windows do not overlap.
   public init(_ name: String, window: Int, stride: Int? = nil) {
     self.name = name
     self.window = window
     self.stride = stride ?? window
   }
 
+  /// The layer applied to images [B, channels, rows, columns]: [B, channels, r′, c′] with
+  /// r′ = ⌊(rows − window) / stride⌋ + 1. Stops where the shape does not fit.
   public func callAsFunction(_ x: Value, file: StaticString = #fileID, line: UInt = #line) -> Value {
     x.graph.vertex(name, file: file, line: line) {
       maxPool(x, window: window, stride: stride, file: file, line: line)

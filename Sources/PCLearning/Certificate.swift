@@ -16,9 +16,12 @@
 /// Certificate(steps: 100, rate: 0.2).shortfall(5)   // 1.0e-05
 /// ```
 public struct Certificate: Sendable, Hashable {
+  /// T, the number of updates.
   public var steps: Int
+  /// h, the size of each update, in (0, 1].
   public var rate: Double
 
+  /// The certificate of a `FixedPredictions` of these settings.
   public init(steps: Int, rate: Double) {
     self.steps = steps
     self.rate = rate

@@ -2,10 +2,13 @@ import PCKernels
 
 /// ∂L/∂θ for each parameter, summed over the examples of a batch.
 public struct Gradients: Sendable {
+  /// ∂L/∂θ by the parameter's path, in the parameter's extents; parameters that no loss reaches are missing.
   public var byParameter: [String: Tensor]
 
+  /// Gradients from elsewhere, to be compared with a rule's.
   public init(byParameter: [String: Tensor]) { self.byParameter = byParameter }
 
+  /// The gradient of one parameter, by path.
   public subscript(parameter: String) -> Tensor? { byParameter[parameter] }
 
   /// √Σg² over all parameters.

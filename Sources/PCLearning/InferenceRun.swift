@@ -4,8 +4,11 @@ import PCPlans
 
 /// One batch under one rule: inference as a state that can be looked at and driven step by step.
 public final class InferenceRun {
+  /// What finds the messages.
   public let rule: any Rule
+  /// The graph under the rule; runs of one rule and graph share it.
   public let plan: Plan
+  /// Examples in the batch.
   public let batchSize: Int
   /// Updates made since `initialise`.
   public private(set) var stepCount = 0
@@ -34,6 +37,7 @@ public final class InferenceRun {
 
   // MARK: Driving
 
+  /// The feedforward pass: v(0) = p(0), no steps taken. Call it before the first `step(_:)`.
   public func initialise() {
     setCoefficients()
     executable.run(plan.script([.parameters, .batch]))
@@ -43,7 +47,11 @@ public final class InferenceRun {
 
   /// `count` updates of all relaxed vertices.
   public func step(_ count: Int = 1) {
-    guard plan.phases[.step] != nil else { fatalError("\(rule.name) has no steps to drive") }
+    guard plan.blocks.count == 1 else {
+      fatalError(
+        plan.blocks.isEmpty
+          ? "\(rule.name) has no steps to drive" : "a time-reversed run goes block by block; use runAll()")
+    }
     executable.run(plan.script([.step], steps: count))
     stepCount += count
     isClosed = false
@@ -105,7 +113,7 @@ public final class InferenceRun {
   /// ‖g(T) − g(∞)‖ / ‖g(∞)‖, where g(∞) is extrapolated from g(T), g(T + n), g(T + 2n) as a geometric sequence (Aitken);
   /// infinite where the differences do not shrink.
   private func gradientDistance() -> Double? {
-    guard plan.phases[.step] != nil, rule is any IterativeRule, stepCount > 0 else { return nil }
+    guard plan.blocks.count == 1, rule is any IterativeRule, stepCount > 0 else { return nil }
     let count = stepCount
     // What steps move: values under standard predictive coding, messages under fixed predictions.
     let moving = Set((plan.values + plan.messages.compactMap { $0 }).filter { $0.stage == .step }.map(\.view.buffer))
@@ -205,7 +213,7 @@ public final class InferenceRun {
     initialise()
     close()
     if let vertex = firstNonFiniteVertex() { return (vertex, 0) }
-    guard let iterative = rule as? any IterativeRule, plan.phases[.step] != nil else { return nil }
+    guard let iterative = rule as? any IterativeRule, plan.blocks.count == 1 else { return nil }
     for _ in 0..<iterative.steps {
       step()
       close()

@@ -16,8 +16,11 @@ import PCRandomness
 ///
 /// Plans are compiled when they are first needed and kept. Use a network from one thread at a time.
 public final class Network {
+  /// The graph, and how its parameters start.
   public let model: Model
+  /// Where parameters live and plans run.
   public let backend: any Backend
+  /// Drew the parameters; `Trainer` shuffles by it as well.
   public let seed: UInt64
   private var storages: [String: any Storage] = [:]
   private var plans: [String: Plan] = [:]
@@ -29,6 +32,7 @@ public final class Network {
     weak var run: InferenceRun?
   }
 
+  /// The model's graph.
   public var graph: Graph { model.graph }
 
   /// Draws each parameter by its path from the seed, so that a parameter's values do not depend on the others.
@@ -60,6 +64,7 @@ public final class Network {
     return Tensor(parameter.extents, storage.download())
   }
 
+  /// Replaces the values of a parameter; stops if there is none of that name or the extents differ.
   public func setParameter(_ name: String, to value: Tensor) {
     guard let parameter = graph.parameters.first(where: { $0.name == name }), let storage = storages[name] else {
       fatalError("there is no parameter \(name); there are \(graph.parameters.map(\.name).joined(separator: ", "))")
@@ -119,8 +124,10 @@ public final class Network {
   /// Prepares inference of a rule on a batch, to be driven by hand.
   ///
   /// - Parameters:
+  ///   - rule: what finds the messages.
+  ///   - feed: the batch.
   ///   - isMonitored: whether `result` knows energy and residual; costs memory for the residuals.
-  ///   - gradientOf: names of inputs whose gradient is wanted as well.
+  ///   - inputs: names of inputs whose gradient is wanted as well.
   /// - Throws: a `RuleError` or `FeedError` where rule, graph and batch do not go together.
   public func run(
     _ rule: any Rule, on feed: Feed, isMonitored: Bool = false, gradientOf inputs: [String] = []
@@ -133,6 +140,7 @@ public final class Network {
     }
     let (key, plan) = try plan(rule, wantedInputs: Set(wanted), isMonitored: isMonitored)
     try feed.check(graph)
+<<<<<<< HEAD
     let place = "\(key)|\(feed.count)"
     let isTaken = lastRuns[place]?.run != nil
     let executable =
@@ -140,6 +148,11 @@ public final class Network {
     let run = InferenceRun(
       rule: rule, plan: plan, executable: executable, batchSize: feed.count, epsilon: backend.epsilon)
     if !isTaken { lastRuns[place] = Weak(run: run) }
+=======
+    let executable = try executable(key, plan, batchSize: feed.count)
+    let run = InferenceRun(
+      rule: rule, plan: plan, executable: executable, batchSize: feed.count, epsilon: backend.epsilon)
+>>>>>>> main
     run.load(feed)
     return run
   }
@@ -189,7 +202,8 @@ struct DepthResolved: Rule {
 
   func write(_ plan: PlanBuilder) {
     ClosedForm(
-      part: { _, depth in depth < byDepth.count ? .depth(depth) : .dropped },
+      blocks: [plan.graph.batchedVertices],
+      part: { depth, _ in depth < byDepth.count ? .depth(depth) : .dropped },
       coefficient: { .slot(plan.emit.makeSlot("depth \($0)")) }
     ).write(plan)
   }

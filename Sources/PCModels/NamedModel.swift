@@ -5,21 +5,27 @@ import PCLayers
 public struct ImageTask: Sendable, Hashable {
   /// [channels, rows, columns].
   public var inputShape: [Int]
+  /// How many labels there are, from 0.
   public var classes: Int
 
+  /// A task; `NamedModel.build` refuses one without three positive extents and a class.
   public init(inputShape: [Int], classes: Int) {
     self.inputShape = inputShape
     self.classes = classes
   }
 }
 
+/// What a model's output is compared with the label by, under the names that the command line uses.
 public enum LossKind: String, Sendable, CaseIterable {
+  /// ½ Σ (one-hot label − output)², on an output that is linear.
   case squaredError = "squared-error"
+  /// −log softmax(output) at the label.
   case crossEntropy = "cross-entropy"
 }
 
 /// The networks of this module, by the names that the command line uses.
 public enum NamedModel: String, Sendable, CaseIterable {
+  /// The function of that name in `Model` builds it.
   case mlp, cnn, residual, branching
 
   /// The loss that the model is trained with unless another is asked for.
@@ -28,6 +34,7 @@ public enum NamedModel: String, Sendable, CaseIterable {
   /// The graph for a task.
   ///
   /// - Parameters:
+  ///   - task: the images' shape, and how many classes there are.
   ///   - hidden: widths of the hidden layers, for `mlp` alone; by default 512, 512.
   ///   - loss: by default `defaultLoss`.
   /// - Throws: a `ModelError` where the model does not fit the images.
@@ -49,6 +56,7 @@ public enum NamedModel: String, Sendable, CaseIterable {
 /// Why a model cannot be built for a task, in a sentence.
 public struct ModelError: Error, Sendable, Hashable, CustomStringConvertible {
   public var description: String
+  /// A sentence that says what does not fit.
   public init(_ description: String) { self.description = description }
 }
 

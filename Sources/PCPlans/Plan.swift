@@ -7,7 +7,7 @@ public enum Phase: String, Sendable, CaseIterable {
   case parameters
   /// The feedforward pass, the losses, and everything else that is constant during inference.
   case batch
-  /// One step of inference; absent where a rule has none.
+  /// The steps of inference, block after block; absent where a rule has none.
   case step
   /// The closing deterministic sweep and the gradients.
   case close
@@ -21,9 +21,14 @@ public enum Phase: String, Sendable, CaseIterable {
 ///
 /// A plan knows no batch size and no backend; a backend compiles it for both.
 public struct Plan: Sendable {
+  /// What is computed.
   public var graph: Graph
+  /// How it is computed.
   public var program: Program
+  /// For each phase that the rule has, its section of the program.
   public var phases: [Phase: Int]
+  /// What inference relaxes together, in the order in which it does: one block, or one for each step of a sequence.
+  public var blocks: [Block]
   /// For each input of the graph, its term.
   public var inputs: [Term]
   /// For each parameter of the graph, its term.
@@ -48,8 +53,21 @@ public struct Plan: Sendable {
   /// Σg² over all parameters, after the closing phase, where the plan has an optimiser.
   public var squaredGradientNorm: Term?
 
+  /// Sections of the program that relax some vertices while all others are held.
+  public struct Block: Sendable, Hashable {
+    /// What is constant during the block's steps, once before them.
+    public var prologue: Int?
+    /// One step.
+    public var step: Int
+    /// The block's deterministic vertices, once after its steps.
+    public var epilogue: Int?
+  }
+
+  /// Terms of the monitor phase: what energy and residual are summed from.
   public struct Monitor: Sendable {
+    /// ½‖v − p‖² for each example, by vertex.
     public var squaredErrors: [Int: Term]
+    /// ‖dv/dt‖² for each example, by vertex; 0 where inference rests.
     public var squaredResiduals: [Int: Term]
     /// For each loss, its weighted value for each example, at the values that inference ended with.
     public var losses: [Term]
@@ -65,17 +83,25 @@ public struct Plan: Sendable {
     return Set(terms.map(\.view.buffer))
   }
 
-  /// The script that runs the given phases, the step `steps` times.
+  /// The script that runs the given phases, each block's step `steps` times.
   public func script(_ wanted: [Phase], steps: Int = 1) -> [Passage] {
-    wanted.compactMap { phase in
-      phases[phase].map { Passage(section: $0, count: phase == .step ? steps : 1) }
+    wanted.flatMap { phase -> [Passage] in
+      guard phase == .step else { return phases[phase].map { [Passage(section: $0)] } ?? [] }
+      return blocks.flatMap { block in
+        [
+          block.prologue.map { Passage(section: $0) }, Passage(section: block.step, count: steps),
+          block.epilogue.map { Passage(section: $0) },
+        ].compactMap { $0 }
+      }
     }
   }
 
-  /// Multiply-adds of matrix and convolution work that one example needs in a phase.
-  public func multiplyAdds(in phase: Phase) -> Int {
-    guard let section = phases[phase] else { return 0 }
-    return program.sections[section].instructions.reduce(0) { $0 + $1.primitive.multiplyAdds }
+  /// Multiply-adds of matrix and convolution work that one example needs in a script.
+  public func multiplyAdds(in script: [Passage]) -> Int {
+    script.reduce(0) { sum, passage in
+      sum + passage.count
+        * program.sections[passage.section].instructions.reduce(0) { $0 + $1.primitive.multiplyAdds }
+    }
   }
 
   /// The slot of a coefficient, if the program reads it.

@@ -6,15 +6,20 @@ import PCPrimitives
 /// A rule predicts vertices in forward order, states what their values are, and collects messages with `Sweep`s in the
 /// order that it needs. Where an instruction ends up (once for a batch, or in each step) follows from its operands.
 public final class PlanBuilder {
+  /// The graph under the rule; vertices, values and parameters are named by their positions in it.
   public let graph: Graph
+  /// Receives all instructions.
   public let emit = Emitter()
 
   /// For each value of the graph, the term that its readers see.
   public private(set) var terms: [Term?]
   /// For each vertex, its latest prediction.
   public private(set) var predictions: [Term?]
+  /// For each vertex, the message that the plan ends with: rules set it.
   public var messages: [Term?]
+  /// For each parameter, the direction −∂L/∂θ that `writeGradients(_:)` wrote.
   public private(set) var gradients: [Term?]
+  /// For each loss, its weighted value for each example, once `writeLosses()` was called.
   public private(set) var losses: [Term?]
   private var outputs: [Term?]
   /// Σg² over all parameters, where an optimiser asked for it.
@@ -22,19 +27,27 @@ public final class PlanBuilder {
 
   /// The inputs whose gradient is wanted as well, by index.
   public let wantedInputs: Set<Int>
+  /// The relative rounding of the numbers that the plan will run with.
   public let epsilon: Double
   /// Whether energy and residual are to be written.
   public let isMonitored: Bool
 
   private var points: [Int: (operands: [Term], result: Term)] = [:]
   private var phases: [Phase: Int] = [:]
+  private var blocks: [Plan.Block] = []
   private var inputMessages: [Int: Term] = [:]
   private var monitor: Plan.Monitor?
   let children: [[Int]]
   let lossesFed: [[Int]]
 
-  /// - Parameter epsilon: the relative rounding of the numbers that the plan will run with; what changes a result by
-  ///   less may be left out.
+  /// Declares the terms of inputs and parameters, and begins the phases `parameters` and `batch`.
+  ///
+  /// - Parameters:
+  ///   - graph: the graph under the rule.
+  ///   - epsilon: the relative rounding of the numbers that the plan will run with; what changes a result by less may
+  ///     be left out.
+  ///   - wantedInputs: the inputs whose gradient is wanted as well, by index.
+  ///   - isMonitored: whether energy and residual are to be written.
   public init(_ graph: Graph, epsilon: Double = 0x1p-52, wantedInputs: Set<Int> = [], isMonitored: Bool = false) {
     self.graph = graph
     self.epsilon = epsilon
@@ -68,6 +81,24 @@ public final class PlanBuilder {
     for stage in stages { emit.sections[stage] = section }
   }
 
+  /// Starts the steps of a block.
+  ///
+  /// - Parameter name: of a block among others, which gets a prologue and an epilogue of its own. The only block of a
+  ///   plan needs none: what is constant for it is constant for the batch, and what follows it is the closing phase.
+  public func beginBlock(_ name: String? = nil) {
+    let prologue = name.map { emit.makeSection("\($0), before") }
+    let step = emit.makeSection(name ?? Phase.step.rawValue)
+    let epilogue = name.map { emit.makeSection("\($0), after") }
+    blocks.append(Plan.Block(prologue: prologue, step: step, epilogue: epilogue))
+    if let prologue { emit.sections[.batch] = prologue }
+    emit.sections[.step] = step
+  }
+
+  /// Starts what follows the steps of the open block.
+  public func beginEpilogue() {
+    if let epilogue = blocks.last?.epilogue { emit.sections[.step] = epilogue } else { begin(.close) }
+  }
+
   // MARK: Forward
 
   /// The term that readers of a value see.
@@ -97,8 +128,10 @@ public final class PlanBuilder {
   /// States what readers of a vertex see from now on.
   public func setValue(of vertex: Int, to term: Term) { terms[graph.vertices[vertex].result] = term }
 
+  /// What readers of the vertex see at present; stops where it has no value yet.
   public func value(of vertex: Int) -> Term { term(graph.vertices[vertex].result) }
 
+  /// The vertex's latest prediction; stops where there is none yet.
   public func prediction(of vertex: Int) -> Term {
     guard let term = predictions[vertex] else { fatalError("\(graph.vertices[vertex].name) is not predicted yet") }
     return term
@@ -217,6 +250,7 @@ public final class PlanBuilder {
     }
   }
 
+  /// The name `vertex.role` for a term that belongs to a vertex.
   public func name(_ vertex: Int, _ role: String) -> String { "\(graph.vertices[vertex].name).\(role)" }
 
   /// Writes, for the monitor phase, ½‖error‖² of the vertices in `errors` and ‖residual‖² of those in `residuals`.
@@ -240,7 +274,7 @@ public final class PlanBuilder {
   /// The plan; simplified by the passes that keep its meaning.
   public func finish() -> Plan {
     var plan = Plan(
-      graph: graph, program: Program(), phases: phases, inputs: graph.inputs.map { term($0.value) },
+      graph: graph, program: Program(), phases: phases, blocks: blocks, inputs: graph.inputs.map { term($0.value) },
       parameters: graph.parameters.map { term($0.value) }, gradients: gradients,
       values: graph.vertices.indices.map(value(of:)), predictions: graph.vertices.indices.map(prediction(of:)),
       messages: messages, inputMessages: inputMessages, losses: losses.compactMap { $0 },

@@ -14,7 +14,11 @@ public final class Sweep {
   private let lossMessages: [Term]
   private var pulled: [Int: [Int: [Term]]] = [:]
 
+  /// Writes nothing yet: vertices are pulled back when `arriving(at:)` first asks.
+  ///
   /// - Parameters:
+  ///   - plan: receives the instructions.
+  ///   - messages: for each vertex, the message that it passes on; those that are found later go into `messages`.
   ///   - wanted: the values that will be asked for.
   ///   - lossMessages: for each loss, its message; none for a sweep that the losses stay out of.
   public init(_ plan: PlanBuilder, messages: [Term?], wanted: Set<Int>, lossMessages: [Term]) {

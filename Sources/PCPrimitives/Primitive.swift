@@ -50,6 +50,7 @@ public enum Primitive: Sendable, Hashable {
 public enum Elementwise: Sendable, Hashable {
   /// 1, whatever is there: with `alpha` it fills.
   case one
+  /// The function of that name: `reciprocal` 1/x, `log` natural, angles in radians; NaN outside of its domain.
   case identity, reciprocal, exp, log, sqrt, sin, cos, tan, tanh, sigmoid, absolute
   /// max(x, 0).
   case relu
@@ -63,12 +64,14 @@ public enum Elementwise: Sendable, Hashable {
   case logisticSlope
   /// x held within ±limit.
   case clip(limit: Double)
+  /// Of the operands x and y, in that order: x + y, x − y, x · y, x / y, the larger, the smaller.
   case add, subtract, multiply, divide, maximum, minimum
   /// 1 where x > y, else 0.
   case greater
   /// y where x ≠ 0, else z.
   case select
 
+  /// How many operands the function takes, 0 to 3.
   public var arity: Int {
     switch self {
     case .one: 0
@@ -81,7 +84,9 @@ public enum Elementwise: Sendable, Hashable {
   }
 }
 
+/// How `Primitive.reduce` makes one number of many.
 public enum Reduction: String, Sendable, Hashable {
+  /// Σ x, or the largest x.
   case sum, maximum
   /// log Σ exp(x), computed from the largest element so that it never overflows.
   case logSumExp
@@ -89,18 +94,24 @@ public enum Reduction: String, Sendable, Hashable {
 
 /// The geometry of a two-dimensional convolution (cross-correlation, as the field uses the word).
 public struct Convolution: Sendable, Hashable {
+  /// Channels c of the image; a multiple of `groups`.
   public var inputChannels: Int
+  /// Channels o of the result, one filter each; a multiple of `groups`.
   public var outputChannels: Int
   /// Rows and columns of the image.
   public var input: Extent
+  /// Rows and columns of a filter.
   public var kernel: Extent
+  /// Pixels of the image from one result to the next, down and to the right.
   public var stride: Extent
   /// Zeros added on each side.
   public var padding: Extent
+  /// Pixels from one tap of the kernel to the next; 1 for a kernel without gaps.
   public var dilation: Extent
   /// Channels are cut into this many groups that do not see one another.
   public var groups: Int
 
+  /// A geometry whose defaults are the plain convolution; sizes are not checked here (see `Program.violations()`).
   public init(
     inputChannels: Int, outputChannels: Int, input: Extent, kernel: Extent, stride: Extent = Extent(1, 1),
     padding: Extent = Extent(0, 0), dilation: Extent = Extent(1, 1), groups: Int = 1
@@ -129,12 +140,18 @@ public struct Convolution: Sendable, Hashable {
 
 /// The geometry of two-dimensional pooling. Padding never wins.
 public struct Pooling: Sendable, Hashable {
+  /// Channels, each pooled on its own.
   public var channels: Int
+  /// Rows and columns of the image.
   public var input: Extent
+  /// Rows and columns of a window.
   public var window: Extent
+  /// Pixels from one window to the next.
   public var stride: Extent
+  /// Rows and columns added on each side; they never win.
   public var padding: Extent
 
+  /// A geometry; sizes are not checked here.
   public init(channels: Int, input: Extent, window: Extent, stride: Extent, padding: Extent = Extent(0, 0)) {
     self.channels = channels
     self.input = input
@@ -143,6 +160,7 @@ public struct Pooling: Sendable, Hashable {
     self.padding = padding
   }
 
+  /// Rows and columns of the result: ⌊(n + 2 · padding − window) / stride⌋ + 1, or 0 where no window fits.
   public var output: Extent {
     func size(_ n: Int, _ k: Int, _ s: Int, _ p: Int) -> Int {
       let room = n + 2 * p - k
@@ -156,22 +174,28 @@ public struct Pooling: Sendable, Hashable {
 
 /// Rows and columns.
 public struct Extent: Sendable, Hashable {
+  /// Vertical extent or distance, the first of the two.
   public var rows: Int
+  /// Horizontal extent or distance.
   public var columns: Int
 
+  /// Rows first, as in a shape.
   public init(_ rows: Int, _ columns: Int) {
     self.rows = rows
     self.columns = columns
   }
 
+  /// rows · columns.
   public var count: Int { rows * columns }
 }
 
 /// A user's own code as an instruction: one example at a time, in Double on every backend.
 public struct Foreign: Sendable, Hashable {
+  /// What printouts and errors call it; two instructions of one name may run different code.
   public var name: String
   /// Elements of each operand; the view of each has one stride.
   public var operandCounts: [Int]
+  /// Numbers that `body` must return.
   public var resultCount: Int
   private let code: Code
 
@@ -180,7 +204,13 @@ public struct Foreign: Sendable, Hashable {
     init(_ body: @escaping @Sendable ([[Double]]) -> [Double]) { self.body = body }
   }
 
-  /// - Parameter body: reads the operands of one example and returns its result, `resultCount` numbers.
+  /// An instruction that runs `body`.
+  ///
+  /// - Parameters:
+  ///   - name: what printouts and errors call it.
+  ///   - operandCounts: numbers of each operand.
+  ///   - resultCount: numbers of the result.
+  ///   - body: reads the operands of one example and returns its result, `resultCount` numbers.
   public init(
     name: String, operandCounts: [Int], resultCount: Int, body: @escaping @Sendable ([[Double]]) -> [Double]
   ) {
@@ -190,6 +220,7 @@ public struct Foreign: Sendable, Hashable {
     code = Code(body)
   }
 
+  /// The code: the operands of one example in, its result out.
   public var body: @Sendable ([[Double]]) -> [Double] { code.body }
 
   /// Two foreign instructions are the same if they run the same code on the same sizes.

@@ -55,6 +55,7 @@ extension Primitive {
     }
   }
 
+  /// What printouts and errors call it, such as `reduce sum`.
   public var name: String {
     switch self {
     case .elementwise(let function, _):
@@ -73,8 +74,11 @@ extension Primitive {
 }
 
 extension Convolution {
+  /// [channels, rows, columns] of the image, for one example.
   public var imageExtents: [Int] { [inputChannels, input.rows, input.columns] }
+  /// [output channels, input channels of a group, rows, columns] of the filters.
   public var filterExtents: [Int] { [outputChannels, inputChannels / groups, kernel.rows, kernel.columns] }
+  /// [output channels, rows, columns] of the result, and so of the message that is pulled back.
   public var messageExtents: [Int] { [outputChannels, output.rows, output.columns] }
 
   /// Multiply-adds for one example; taps that fall outside of the image are not counted.
@@ -91,7 +95,9 @@ extension Convolution {
 }
 
 extension Pooling {
+  /// [channels, rows, columns] of the image, for one example.
   public var imageExtents: [Int] { [channels, input.rows, input.columns] }
+  /// [channels, rows, columns] of the result, and so of the message that is pulled back.
   public var messageExtents: [Int] { [channels, output.rows, output.columns] }
 }
 

@@ -7,6 +7,9 @@ final class Peer {
   private let commands = Pipe()
   private let answers = Pipe()
 
+  static let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .deletingLastPathComponent().appendingPathComponent("Peers/pytorch.py").path
+
   /// - Parameter python: an interpreter that can import torch.
   init(python: String, script: String, folder: String) throws {
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")

@@ -14,17 +14,22 @@
 public struct GraphPicture: Sendable {
   /// What a vertex does during inference. Kinds differ in shape and outline as well as in colour.
   public enum Kind: String, Sendable, CaseIterable {
+    /// In this order: a pill, a parallelogram, a rounded box, a dashed box, a hexagon, a double box.
     case input, parameter, relaxed, deterministic, loss, clamped
   }
 
+  /// A box with one or two lines of text.
   public struct Node: Sendable {
     /// Unique; edges refer to it.
     public var id: String
+    /// The first line; shortened in the drawing where it is too long.
     public var label: String
     /// A second, smaller line, such as the shape of the value; empty for none.
     public var sublabel: String
+    /// Decides shape, outline and colour.
     public var kind: Kind
 
+    /// A node, in the order id, label, sublabel, kind.
     public init(_ id: String, _ label: String, _ sublabel: String = "", _ kind: Kind) {
       self.id = id
       self.label = label
@@ -33,11 +38,16 @@ public struct GraphPicture: Sendable {
     }
   }
 
+  /// An arrow between two nodes; several between the same two are drawn side by side.
   public struct Edge: Sendable {
+    /// The id of the node that it leaves.
     public var source: String
+    /// The id of the node that it enters.
     public var target: String
+    /// Text beside the arrow; `nil` for none.
     public var label: String?
 
+    /// An edge between the nodes of two ids.
     public init(_ source: String, _ target: String, label: String? = nil) {
       self.source = source
       self.target = target
@@ -45,12 +55,19 @@ public struct GraphPicture: Sendable {
     }
   }
 
-  public enum Direction: Sendable { case down, right }
+  /// Where the layers follow one another.
+  public enum Direction: Sendable {
+    /// The way from inputs to losses.
+    case down, right
+  }
 
   /// One sentence; drawn above the graph unless empty.
   public var title: String
+  /// The boxes; their order decides between drawings that are equally good.
   public let nodes: [Node]
+  /// The arrows.
   public let edges: [Edge]
+  /// By default down.
   public var direction: Direction
   /// The ends of each edge as indices of `nodes`.
   let ends: [(source: Int, target: Int)]
@@ -167,6 +184,7 @@ extension GraphPicture {
     return (max(48, (text + 20 + 2 * node.kind.inset(height: height)).rounded(.up)), height)
   }
 
+  /// The drawing, with a legend of the kinds that occur. Cost: laid out anew each time.
   public var svg: SVG {
     let layout = layout()
     let hasFeedback = layout.routes.contains(where: \.isFeedback)

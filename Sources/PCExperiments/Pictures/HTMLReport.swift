@@ -7,11 +7,14 @@
 /// let file = page.document
 /// ```
 ///
-/// All text is plain and is escaped; words between `` ` `` are set as code. Figures and tables are numbered through the page.
-/// It follows the reader's light or dark mode, and prints in light.
+/// All text is plain and is escaped; words between backquotes are set as code. Figures and tables are numbered through
+/// the page. It follows the reader's light or dark mode, and prints in light.
 public struct HTMLReport: Sendable {
+  /// A part of a section, set below the one before it.
   public enum Block: Sendable {
+    /// Running text.
     case paragraph(String)
+    /// Items with bullets.
     case list([String])
     /// Numbered "Figure 1." and so on.
     case figure(SVG, caption: String)
@@ -25,23 +28,30 @@ public struct HTMLReport: Sendable {
     indirect case details(summary: String, [Block])
   }
 
+  /// A heading with what belongs under it.
   public struct Section: Sendable {
+    /// Linked to as `#section-1`, `#section-2`, … in the order of the page.
     public var heading: String
+    /// In reading order.
     public var blocks: [Block]
 
+    /// A section of these blocks.
     public init(_ heading: String, _ blocks: [Block]) {
       self.heading = heading
       self.blocks = blocks
     }
   }
 
+  /// The page's first heading and the browser's title.
   public var title: String
   /// The findings in a few sentences, set larger than the rest; empty for none.
   public var lead: String
+  /// In reading order.
   public var sections: [Section]
   /// The language of the text, for hyphenation and screen readers.
   public var language: String
 
+  /// A page in English unless `language`, a tag such as `de`, says otherwise.
   public init(title: String, lead: String, sections: [Section], language: String = "en") {
     self.title = title
     self.lead = lead
@@ -49,6 +59,7 @@ public struct HTMLReport: Sendable {
     self.language = language
   }
 
+  /// The file: HTML 5 in UTF-8.
   public var document: String {
     var numbering = Numbering()
     let head: [Markup] = [

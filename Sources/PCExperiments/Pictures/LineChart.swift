@@ -18,11 +18,16 @@
 public struct LineChart: Sendable {
   /// A measurement, with the interval it is uncertain by, if known.
   public struct Point: Sendable {
+    /// Where on the horizontal axis.
     public var x: Double
+    /// The measured value.
     public var y: Double
+    /// The interval's lower end; `nil` for no interval.
     public var low: Double?
+    /// The interval's upper end; `nil` for no interval.
     public var high: Double?
 
+    /// A point whose interval, if it has one, need not be symmetric.
     public init(_ x: Double, _ y: Double, low: Double? = nil, high: Double? = nil) {
       self.x = x
       self.y = y
@@ -36,6 +41,7 @@ public struct LineChart: Sendable {
     }
   }
 
+  /// How a series is drawn.
   public enum Style: Sendable {
     /// A line, with markers if there are at most 30 points, and a band between `low` and `high`.
     case line
@@ -45,14 +51,18 @@ public struct LineChart: Sendable {
     case markers
   }
 
+  /// Points that belong together, under a name.
   public struct Series: Sendable {
+    /// Stands at the end of the line or under the chart.
     public var name: String
     /// In the order in which the line connects them.
     public var points: [Point]
+    /// By default a line.
     public var style: Style
     /// Series of one colour belong together. By default each has its own; there are seven.
     public var color: Int?
 
+    /// A series; `color` counts from 0.
     public init(_ name: String, points: [Point], style: Style = .line, color: Int? = nil) {
       self.name = name
       self.points = points
@@ -61,21 +71,32 @@ public struct LineChart: Sendable {
     }
   }
 
-  public enum Scale: Sendable { case linear, logarithmic }
+  /// How values become lengths.
+  public enum Scale: Sendable {
+    /// Equal lengths are equal differences, or equal ratios.
+    case linear, logarithmic
+  }
 
+  /// How the numbers on an axis are written.
   public enum Format: Sendable {
+    /// Short decimals; powers of ten on logarithmic axes.
     case number
     /// 0.25 is written 25%. On linear axes.
     case percent
   }
 
+  /// One of the chart's two axes.
   public struct Axis: Sendable {
+    /// What is measured, with its unit.
     public var title: String
+    /// By default linear.
     public var scale: Scale
+    /// By default plain numbers.
     public var format: Format
     /// Values that the axis spans even if no data are there: 0, or a range shared by several charts.
     public var including: [Double]
 
+    /// An axis that spans the data, and `including` as well.
     public init(_ title: String, scale: Scale = .linear, format: Format = .number, including: [Double] = []) {
       self.title = title
       self.scale = scale
@@ -86,7 +107,9 @@ public struct LineChart: Sendable {
 
   /// What the chart shows, as a sentence.
   public var title: String
+  /// The horizontal axis, common to all series.
   public var x: Axis
+  /// The vertical axis.
   public var y: Axis
   /// Those that come first are drawn first: underneath and, among lines, widest.
   public var series: [Series]
@@ -95,6 +118,7 @@ public struct LineChart: Sendable {
   /// The height of the plot alone, without titles and legend.
   public var plotHeight: Double
 
+  /// A chart of at most seven series in colours of their own; sizes are in pixels.
   public init(
     title: String, x: Axis, y: Axis, series: [Series], width: Double = 860, plotHeight: Double = 320
   ) {
@@ -106,6 +130,7 @@ public struct LineChart: Sendable {
     self.plotHeight = plotHeight
   }
 
+  /// The drawing. Its summary, for those who cannot see it, says what the series hold.
   public var svg: SVG { Drawing(self).svg }
 }
 

@@ -5,6 +5,7 @@
 /// print(line)   // <p class="note">a &lt; b</p>
 /// ```
 public enum Markup: Sendable, CustomStringConvertible {
+  /// An element with its attributes and what it contains; one without content is closed as HTML wants it.
   case element(String, Attributes = [:], [Markup] = [])
   /// Characters to be read as they stand; escaped when printed.
   case text(String)

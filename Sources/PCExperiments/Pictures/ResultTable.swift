@@ -8,7 +8,9 @@
 /// // fixed predictions      7.9
 /// ```
 public struct ResultTable: Sendable, CustomStringConvertible {
+  /// Where the cells of a column stand.
   public enum Alignment: Sendable {
+    /// At that edge of the column.
     case left, right
     /// Decimal points under each other.
     case decimal
@@ -16,10 +18,14 @@ public struct ResultTable: Sendable, CustomStringConvertible {
     case automatic
   }
 
+  /// A column's header and how its cells stand; a string literal makes one that decides for itself.
   public struct Column: Sendable, ExpressibleByStringLiteral {
+    /// The header.
     public var title: String
+    /// By default automatic.
     public var alignment: Alignment
 
+    /// A column under this header.
     public init(_ title: String, _ alignment: Alignment = .automatic) {
       self.title = title
       self.alignment = alignment
@@ -28,6 +34,7 @@ public struct ResultTable: Sendable, CustomStringConvertible {
     public init(stringLiteral title: String) { self.init(title) }
   }
 
+  /// From left to right.
   public var columns: [Column]
   /// Missing cells at the end of a row are empty.
   public var rows: [[String]]

@@ -3,14 +3,18 @@
 /// Colours come as attributes for viewers without style sheets, and as classes by which a page can restyle them: a class
 /// sets `color`, and shapes are painted in `currentColor`. So one drawing serves print, light and dark pages.
 public struct SVG: Sendable {
+  /// The canvas's natural width in CSS pixels.
   public let width: Double
+  /// The canvas's natural height in CSS pixels.
   public let height: Double
   /// What a screen reader announces; one sentence.
   public let title: String
   /// What the drawing shows, for someone who cannot see it.
   public let summary: String
+  /// What is drawn, later elements above earlier ones; (0, 0) is the upper left corner.
   public let elements: [Markup]
 
+  /// A drawing of these elements.
   public init(width: Double, height: Double, title: String, summary: String, elements: [Markup]) {
     self.width = width
     self.height = height

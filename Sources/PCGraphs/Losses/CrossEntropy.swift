@@ -5,6 +5,7 @@ import PCPrimitives
 /// The message is target − softmax(logits); each row of the target sums to 1.
 public struct CrossEntropy: LossFunction {
   public let name = "cross-entropy"
+  /// Without settings; mostly made by `LossTerm.crossEntropy(_:_:)`.
   public init() {}
 
   public func check(prediction: Shape, target: Shape) throws(ShapeError) {

@@ -1,6 +1,7 @@
 /// L = ½ Σ (target − prediction)², summed over the elements of an example; the message is target − prediction.
 public struct SquaredError: LossFunction {
   public let name = "squared error"
+  /// Without settings; mostly made by `LossTerm.squaredError(_:_:)`.
   public init() {}
 
   public func check(prediction: Shape, target: Shape) throws(ShapeError) {

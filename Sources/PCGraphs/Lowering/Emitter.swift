@@ -10,6 +10,7 @@ import PCPrimitives
 /// emit.multiply(message, emit.map(.oneMinusSquare, result))
 /// ```
 public final class Emitter {
+  /// What has been written so far.
   public private(set) var program = Program()
 
   /// The section that receives each stage's instructions. Rules move `.step` from one section to the next.
@@ -28,15 +29,18 @@ public final class Emitter {
     var alpha: Scalar
   }
 
+  /// An empty program without sections: set `sections` before anything is written.
   public init() {}
 
   // MARK: Structure
 
+  /// Appends an empty section and returns its position.
   public func makeSection(_ name: String) -> Int {
     program.sections.append(Section(name: name))
     return program.sections.count - 1
   }
 
+  /// The position of the coefficient of this name, made when it is first asked for.
   public func makeSlot(_ name: String) -> Int {
     if let slot = program.slots.firstIndex(of: name) { return slot }
     program.slots.append(name)
@@ -91,6 +95,7 @@ public final class Emitter {
   /// Keeps what `forward` computed beside its result, for the pullback to `recall`.
   public func remember(_ companion: Term, for result: Term) { companions[result.view.buffer] = companion }
 
+  /// What `remember` kept; stops where it kept nothing.
   public func recall(for result: Term) -> Term {
     guard let companion = companions[result.view.buffer] else {
       fatalError("forward remembered nothing for its result")
@@ -100,6 +105,7 @@ public final class Emitter {
 
   // MARK: Element by element
 
+  /// `alpha · function(x)`, element by element; for functions of one argument.
   public func map(_ function: Elementwise, _ x: Term, alpha: Scalar = .one) -> Term {
     value(.elementwise(function, extents: x.extents), [x], extents: x.extents, alpha: alpha)
   }
@@ -112,10 +118,15 @@ public final class Emitter {
       extents: extents, alpha: alpha)
   }
 
+  /// x + y, with broadcasting.
   public func add(_ x: Term, _ y: Term) -> Term { combine(.add, x, y) }
+  /// x − y, with broadcasting.
   public func subtract(_ x: Term, _ y: Term) -> Term { combine(.subtract, x, y) }
+  /// x · y element by element, with broadcasting.
   public func multiply(_ x: Term, _ y: Term) -> Term { combine(.multiply, x, y) }
+  /// x / y element by element, with broadcasting.
   public func divide(_ x: Term, _ y: Term) -> Term { combine(.divide, x, y) }
+  /// factor · x.
   public func scale(_ x: Term, by factor: Double) -> Term { map(.identity, x, alpha: .constant(factor)) }
 
   /// `y` where `mask` is not 0, else `z`.
@@ -143,9 +154,7 @@ public final class Emitter {
     return term
   }
 
-  /// `target ← alpha · x + beta · target`.
-  ///
-  /// - Parameter stage: that of the section to write to; by default the latest of `x` and `target`.
+  /// `target ← alpha · x + beta · target`, in the section of `stage`: by default the latest of `x` and `target`.
   public func blend(
     _ x: Term, into target: Term, alpha: Scalar = .one, beta: Scalar = .zero, stage: Stage? = nil
   ) {
@@ -166,9 +175,8 @@ public final class Emitter {
       viewedAs: strides)
   }
 
-  /// `result[g…, m, n] = Σ_k lhs[g…, m, k] · rhs[g…, n, k]`; the groups broadcast.
-  ///
-  /// - Parameter isBatched: `false` sums over the examples as well.
+  /// `result[g…, m, n] = Σ_k lhs[g…, m, k] · rhs[g…, n, k]`; the groups broadcast. With `isBatched`
+  /// false, it sums over the examples as well.
   public func contract(_ lhs: Term, _ rhs: Term, isBatched: Bool? = nil) -> Term {
     let groups = Self.broadcastExtents(Array(lhs.extents.dropLast(2)), Array(rhs.extents.dropLast(2)))
     let m = lhs.extents[lhs.rank - 2]

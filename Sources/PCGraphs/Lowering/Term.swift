@@ -20,11 +20,16 @@ public enum Stage: Int, Sendable, Comparable, CaseIterable {
 ///
 /// Reshaping, transposing, slicing and broadcasting make other terms on the same buffer; they cost nothing.
 public struct Term: Sendable, Hashable {
+  /// Where the elements lie: buffer, offset and a stride for each axis.
   public var view: View
+  /// Elements along each axis, for one example; a batch axis counts its fixed factors, mostly 1.
   public var extents: [Int]
+  /// Whether every example has elements of its own.
   public var isBatched: Bool
+  /// When its elements are known.
   public var stage: Stage
 
+  /// A term on an existing buffer; `Emitter.makeTerm` makes one on a new buffer.
   public init(view: View, extents: [Int], isBatched: Bool, stage: Stage) {
     self.view = view
     self.extents = extents
@@ -32,7 +37,9 @@ public struct Term: Sendable, Hashable {
     self.stage = stage
   }
 
+  /// The number of axes.
   public var rank: Int { extents.count }
+  /// Elements for one example; broadcast ones count as often as they are seen.
   public var count: Int { extents.reduce(1, *) }
 
   /// Whether the elements lie one after the other in row-major order.
@@ -40,6 +47,7 @@ public struct Term: Sendable, Hashable {
     zip(zip(extents, view.strides), Self.rowMajorStrides(extents)).allSatisfy { $0.0 == 1 || $0.1 == $1 }
   }
 
+  /// Strides of dense elements whose last axis varies fastest.
   public static func rowMajorStrides(_ extents: [Int]) -> [Int] {
     var strides = Array(repeating: 1, count: extents.count)
     for axis in stride(from: extents.count - 2, through: 0, by: -1) {

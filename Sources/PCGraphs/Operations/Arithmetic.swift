@@ -1,6 +1,7 @@
 /// y = a + b, with broadcasting; ∂y/∂a = ∂y/∂b = 1.
 public struct Add: Operation {
   public let name = "add"
+  /// Without settings; the operator `+` applies it.
   public init() {}
 
   public func shape(_ operands: [Shape]) throws(ShapeError) -> Shape { try .broadcast(operands[0], operands[1]) }
@@ -13,6 +14,7 @@ public struct Add: Operation {
 /// y = a − b, with broadcasting; ∂y/∂a = 1, ∂y/∂b = −1.
 public struct Subtract: Operation {
   public let name = "subtract"
+  /// Without settings; the operator `-` applies it.
   public init() {}
 
   public func shape(_ operands: [Shape]) throws(ShapeError) -> Shape { try .broadcast(operands[0], operands[1]) }
@@ -27,6 +29,7 @@ public struct Subtract: Operation {
 /// y = a · b, element by element, with broadcasting; ∂y/∂a = b, ∂y/∂b = a.
 public struct Multiply: Operation {
   public let name = "multiply"
+  /// Without settings; the operator `*` applies it.
   public init() {}
 
   public func shape(_ operands: [Shape]) throws(ShapeError) -> Shape { try .broadcast(operands[0], operands[1]) }
@@ -41,6 +44,7 @@ public struct Multiply: Operation {
 /// y = a / b, with broadcasting; ∂y/∂a = 1/b, ∂y/∂b = −y/b.
 public struct Divide: Operation {
   public let name = "divide"
+  /// Without settings; the operator `/` applies it.
   public init() {}
 
   public func shape(_ operands: [Shape]) throws(ShapeError) -> Shape { try .broadcast(operands[0], operands[1]) }
@@ -58,9 +62,12 @@ public struct Divide: Operation {
 /// y = scale · x + shift, for numbers that are no parameters; ∂y/∂x = scale.
 public struct Affine: Operation {
   public let name = "affine"
+  /// The factor of x.
   public var scale: Double
+  /// What is added to every element.
   public var shift: Double
 
+  /// By default the identity, though not a structural one.
   public init(scale: Double = 1, shift: Double = 0) {
     self.scale = scale
     self.shift = shift
@@ -82,18 +89,30 @@ public struct Affine: Operation {
 }
 
 extension Value {
+  /// a + b, with NumPy's broadcasting; a vertex of its own outside of `GraphBuilder.vertex`, like all operators.
   public static func + (lhs: Value, rhs: Value) -> Value { lhs.graph.apply(Add(), to: [lhs, rhs], origin: "") }
+  /// a − b, with NumPy's broadcasting.
   public static func - (lhs: Value, rhs: Value) -> Value { lhs.graph.apply(Subtract(), to: [lhs, rhs], origin: "") }
+  /// a · b, element by element, with NumPy's broadcasting.
   public static func * (lhs: Value, rhs: Value) -> Value { lhs.graph.apply(Multiply(), to: [lhs, rhs], origin: "") }
+  /// a / b, element by element, with NumPy's broadcasting.
   public static func / (lhs: Value, rhs: Value) -> Value { lhs.graph.apply(Divide(), to: [lhs, rhs], origin: "") }
 
+  /// a + number, in every element.
   public static func + (lhs: Value, rhs: Double) -> Value { lhs.affine(1, rhs) }
+  /// number + a, in every element.
   public static func + (lhs: Double, rhs: Value) -> Value { rhs.affine(1, lhs) }
+  /// a − number, in every element.
   public static func - (lhs: Value, rhs: Double) -> Value { lhs.affine(1, -rhs) }
+  /// number − a, in every element.
   public static func - (lhs: Double, rhs: Value) -> Value { rhs.affine(-1, lhs) }
+  /// a · number, in every element.
   public static func * (lhs: Value, rhs: Double) -> Value { lhs.affine(rhs, 0) }
+  /// number · a, in every element.
   public static func * (lhs: Double, rhs: Value) -> Value { rhs.affine(lhs, 0) }
+  /// a / number, in every element.
   public static func / (lhs: Value, rhs: Double) -> Value { lhs.affine(1 / rhs, 0) }
+  /// −a, in every element.
   public static prefix func - (value: Value) -> Value { value.affine(-1, 0) }
 
   private func affine(_ scale: Double, _ shift: Double) -> Value {

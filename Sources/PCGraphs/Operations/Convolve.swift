@@ -5,9 +5,12 @@ import PCPrimitives
 /// y[b, o, y, x] = Σ filter[o, c, i, j] · image[b, c, y·stride + i − padding, x·stride + j − padding]; outside is 0.
 public struct Convolve: Operation {
   public let name = "convolve"
+  /// Pixels from one result to the next, alike down and to the right.
   public var stride: Int
+  /// Zeros around the image, as many on each of the four sides.
   public var padding: Int
 
+  /// By default every place where the kernel lies inside of the image.
   public init(stride: Int = 1, padding: Int = 0) {
     self.stride = stride
     self.padding = padding

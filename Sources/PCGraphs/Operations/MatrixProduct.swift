@@ -4,6 +4,7 @@
 /// columns of `b`, or on a group axis, but not on k.
 public struct MatrixProduct: Operation {
   public let name = "matmul"
+  /// Without settings; `matmul(_:_:file:line:)` applies it.
   public init() {}
 
   public func shape(_ operands: [Shape]) throws(ShapeError) -> Shape {

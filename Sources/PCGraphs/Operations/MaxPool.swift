@@ -3,10 +3,12 @@ import PCPrimitives
 /// The largest element of each window of images [B, c, y, x]; the pullback goes to the winner, the first one of a tie.
 public struct MaxPool: Operation {
   public let name = "max pool"
+  /// Rows, and columns, of a window.
   public var window: Int
+  /// Pixels from one window to the next, alike down and to the right.
   public var stride: Int
 
-  /// - Parameter stride: by default the window, so that windows do not overlap.
+  /// The stride is by default the window, so that windows do not overlap.
   public init(window: Int, stride: Int? = nil) {
     self.window = window
     self.stride = stride ?? window

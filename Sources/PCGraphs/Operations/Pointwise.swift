@@ -12,12 +12,16 @@ import PCPrimitives
 /// | sin | sin x | cos x |
 /// | tan | tan x | 1 + y² |
 public struct Pointwise: Operation {
+  /// The functions, by the names that printouts use; the table above says their slopes.
   public enum Function: String, Sendable, CaseIterable {
+    /// One row of the table of `Pointwise`.
     case relu, tanh, sigmoid, exp, sqrt, sin, tan
   }
 
+  /// Which of the functions it is.
   public var function: Function
 
+  /// The operation of a function, such as `Pointwise(.tanh)`.
   public init(_ function: Function) { self.function = function }
 
   public var name: String { function.rawValue }
@@ -58,6 +62,7 @@ public func relu(_ x: Value, file: StaticString = #fileID, line: UInt = #line) -
   x.graph.apply(Pointwise(.relu), to: [x], file: file, line: line)
 }
 
+/// tanh x, element by element.
 public func tanh(_ x: Value, file: StaticString = #fileID, line: UInt = #line) -> Value {
   x.graph.apply(Pointwise(.tanh), to: [x], file: file, line: line)
 }
@@ -67,18 +72,22 @@ public func sigmoid(_ x: Value, file: StaticString = #fileID, line: UInt = #line
   x.graph.apply(Pointwise(.sigmoid), to: [x], file: file, line: line)
 }
 
+/// eˣ, element by element.
 public func exp(_ x: Value, file: StaticString = #fileID, line: UInt = #line) -> Value {
   x.graph.apply(Pointwise(.exp), to: [x], file: file, line: line)
 }
 
+/// √x, element by element; NaN for x < 0, and a slope of ∞ at 0.
 public func sqrt(_ x: Value, file: StaticString = #fileID, line: UInt = #line) -> Value {
   x.graph.apply(Pointwise(.sqrt), to: [x], file: file, line: line)
 }
 
+/// sin x for x in radians, element by element.
 public func sin(_ x: Value, file: StaticString = #fileID, line: UInt = #line) -> Value {
   x.graph.apply(Pointwise(.sin), to: [x], file: file, line: line)
 }
 
+/// tan x for x in radians, element by element.
 public func tan(_ x: Value, file: StaticString = #fileID, line: UInt = #line) -> Value {
   x.graph.apply(Pointwise(.tan), to: [x], file: file, line: line)
 }

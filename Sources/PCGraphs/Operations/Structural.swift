@@ -2,6 +2,7 @@
 public struct Identity: Operation {
   public let name = "identity"
   public let isStructural = true
+  /// Without settings.
   public init() {}
   public func shape(_ operands: [Shape]) -> Shape { operands[0] }
   public func forward(_ operands: [Term], _ emit: Emitter) -> Term { operands[0] }
@@ -12,8 +13,11 @@ public struct Identity: Operation {
 public struct Reshape: Operation {
   public let name = "reshape"
   public let isStructural = true
+  /// The new axes.
   public var target: [Axis]
 
+  /// The operation for new axes, which are checked when it is applied.
+  ///
   /// - Parameter target: the new axes; where one holds the batch, its fixed factors multiply to its extent and are told
   ///   apart (`outer`, `inner`) by the elements before it.
   public init(to target: [Axis]) { self.target = target }
@@ -57,6 +61,7 @@ public struct Transpose: Operation {
   /// Axis k of the result is axis `order[k]` of the operand.
   public var order: [Int]
 
+  /// An order that names every axis once; its length is the operand's rank.
   public init(_ order: [Int]) { self.order = order }
 
   public var attributes: String { "\(order)" }
@@ -79,9 +84,12 @@ public struct Transpose: Operation {
 public struct Slice: Operation {
   public let name = "slice"
   public let isStructural = true
+  /// The axis that is cut; negative ones count from the end.
   public var axis: Int
+  /// Positions along the axis, of which at least one.
   public var range: Range<Int>
 
+  /// Bounds are checked when the operation is applied.
   public init(axis: Int, _ range: Range<Int>) {
     self.axis = axis
     self.range = range
@@ -118,8 +126,10 @@ public struct Slice: Operation {
 public struct Concatenate: Operation {
   public let name = "concatenate"
   public let isStructural = true
+  /// The axis along which they are joined; negative ones count from the end.
   public var axis: Int
 
+  /// Operands must agree in all axes but this one.
   public init(axis: Int) { self.axis = axis }
 
   public var attributes: String { "axis \(axis)" }
@@ -175,8 +185,10 @@ public struct Concatenate: Operation {
 public struct OneHot: Operation {
   public let name = "one hot"
   public let isStructural = true
+  /// Elements of the new last axis; an index outside of 0 ..< `classes` gives zeros alone.
   public var classes: Int
 
+  /// Classes are counted from 0.
   public init(classes: Int) { self.classes = classes }
 
   public var attributes: String { "\(classes) classes" }
@@ -194,8 +206,10 @@ public struct OneHot: Operation {
 /// The prediction of a relaxed root: a parameter repeated for each example, or 0.
 public struct Prior: Operation {
   public let name = "prior"
+  /// The shape of the root, which holds the batch once.
   public var result: Shape
 
+  /// The one operand, if there is any, is the mean; it has no batch and broadcasts to `shape`.
   public init(shape: Shape) { result = shape }
 
   public func shape(_ operands: [Shape]) throws(ShapeError) -> Shape {

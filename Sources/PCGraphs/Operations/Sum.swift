@@ -2,10 +2,14 @@
 ///
 /// ∂y/∂x = 1 (or 1/n) for each of the n elements summed.
 public struct Sum: Operation {
+  /// The axes summed over; negative ones count from the end, and none may hold the batch.
   public var axes: [Int]
+  /// Whether the sum is divided by the number of its terms.
   public var isMean: Bool
+  /// Whether the axes stay with one element, so that the result broadcasts against the operand.
   public var keepsAxes: Bool
 
+  /// By default a sum whose axes vanish.
   public init(axes: [Int], isMean: Bool = false, keepsAxes: Bool = false) {
     self.axes = axes
     self.isMean = isMean

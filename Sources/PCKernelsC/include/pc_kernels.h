@@ -84,10 +84,10 @@ typedef struct {
 } pc_products;
 
 /// Weights in panels: the rows are cut evenly into the fewest panels that the micro-kernel's height allows; a panel
-/// of r rows is [depth][r], and panels follow one another. The depth is three nested counts, outermost first.
+/// of r rows is [depth][r], and panels follow one another. The depth is three nested counts, outermost first; lanes are
+/// the innermost count where the rows are batched.
 typedef struct {
-  const float *source;
-  float *target;
+  pc_place source, target;
   int64_t rows, row;
   int64_t count0, count1, count2;
   int64_t stride0, stride1, stride2;
@@ -122,7 +122,8 @@ typedef struct {
   int64_t source_column, source_depth, result_depth;
 } pc_transpose;
 
-/// `result[row, column] = Σ_{tile, k, lane} x[row, k] · y[column, k]` for each group; y as `pc_transpose` leaves it.
+/// `result[row, column] = Σ_{tile, k, lane} x[row, k] · y[column, k]` for each group; x as `pc_pack` leaves it, y as
+/// `pc_transpose` does.
 typedef struct {
   int64_t alpha, beta;
   int64_t lanes, batch;
@@ -130,7 +131,7 @@ typedef struct {
   const pc_group *group;
   int64_t rows, columns, depth;
   pc_place x, y;
-  int64_t x_row, x_depth, y_depth;
+  int64_t y_depth;
   float *result;
   int64_t result_row, result_column;
 } pc_outer;

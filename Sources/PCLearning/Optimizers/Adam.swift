@@ -12,8 +12,11 @@
 public struct Adam: Optimizer {
   public let name = "adam"
   public var learningRate: Double
+  /// Decay of the mean of the gradient, in [0, 1).
   public var beta1: Double
+  /// Decay of the mean of its square, in [0, 1).
   public var beta2: Double
+  /// Added to √ŝ, so that it bounds the step where gradients are tiny.
   public var epsilon: Double
 
   /// The defaults are the paper's.

@@ -6,6 +6,7 @@ import PCPrimitives
 public protocol Optimizer: Sendable {
   /// The name that the command line and reports use.
   var name: String { get }
+  /// The factor of the update; may change between updates without a new plan.
   var learningRate: Double { get set }
 
   /// Writes the update of one parameter. `direction` is the way down, −∂L/∂θ.
@@ -17,8 +18,11 @@ public protocol Optimizer: Sendable {
 
 /// What an optimiser has at hand for one parameter.
 public struct ParameterUpdate {
+  /// Receives the update's instructions, at stage `.step`.
   public let emit: Emitter
+  /// θ, to be overwritten.
   public let parameter: Term
+  /// −∂L/∂θ, scaled by the reduction and clipped.
   public let direction: Term
   let name: String
 
@@ -34,6 +38,7 @@ public struct ParameterUpdate {
 
 /// Limits on the gradient before the optimiser sees it.
 public enum Clipping: Sendable, Hashable {
+  /// The gradient as it is.
   case none
   /// Each element within ±limit.
   case byValue(Double)

@@ -1,8 +1,10 @@
 /// Stochastic gradient descent: u ← momentum · u − ∂L/∂θ, θ ← θ + learningRate · u.
 public struct SGD: Optimizer {
   public var learningRate: Double
+  /// The factor of the previous update, in [0, 1).
   public var momentum: Double
 
+  /// Plain descent unless `momentum` is given; whether it is 0 is fixed when the plan is made.
   public init(learningRate: Double, momentum: Double = 0) {
     self.learningRate = learningRate
     self.momentum = momentum

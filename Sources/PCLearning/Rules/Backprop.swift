@@ -4,6 +4,7 @@ import PCPlans
 /// Backpropagation: every vertex deterministic, one reverse sweep. The yardstick of all other rules.
 public struct Backprop: Rule {
   public let name = "backprop"
+  /// The rule; it has no settings.
   public init() {}
 
   public func write(_ plan: PlanBuilder) {

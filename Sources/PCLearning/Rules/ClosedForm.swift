@@ -20,18 +20,29 @@ struct ClosedForm {
     case depth(Int)
   }
 
-  /// What becomes of the part of depth d (the vertex included) at a vertex.
-  var part: (_ vertex: Int, _ depth: Int) -> Part
+  /// Vertices that are relaxed together, in the order of the schedule. Depths count inside of a block; what a block hears
+  /// from those before it is their final message, like that of a loss. So coefficients multiply along a path.
+  var blocks: [[Int]]
+  /// What becomes of the part of depth d (the vertex included) at a vertex with so many relaxed ancestors in its block.
+  var part: (_ depth: Int, _ ancestors: Int) -> Part
   var coefficient: (_ depth: Int) -> Scalar
 
   func write(_ plan: PlanBuilder) {
-    let graph = plan.graph
     plan.predictAll()
     plan.writeLosses()
-    let lossMessages = graph.losses.indices.map(plan.lossMessage)
-    let batched = graph.vertices.indices.filter { graph.vertices[$0].kind != .parametric }
-    let wanted = Set(batched.map { graph.vertices[$0].result })
+    let lossMessages = plan.graph.losses.indices.map(plan.lossMessage)
+    for block in blocks { write(block, lossMessages, plan) }
+    plan.begin(.close)
+    plan.writeGradients(
+      Sweep(plan, messages: plan.messages, wanted: plan.closingValues, lossMessages: lossMessages))
+  }
+
+  private func write(_ block: [Int], _ lossMessages: [Term], _ plan: PlanBuilder) {
+    let graph = plan.graph
+    let ancestors = graph.relaxedAncestors(within: Set(block))
+    let wanted = Set(block.map { graph.vertices[$0].result })
     let nothing: [Term?] = Array(repeating: nil, count: graph.vertices.count)
+    let held = Sweep(plan, messages: plan.messages, wanted: wanted, lossMessages: lossMessages)
     var sweeps: [Part: Sweep] = [:]
     func sweep(_ part: Part) -> Sweep {
       if let known = sweeps[part] { return known }
@@ -40,18 +51,18 @@ struct ClosedForm {
       return made
     }
 
-    for vertex in batched.reversed() {
+    for vertex in block.reversed() {
       let own = graph.vertices[vertex].kind == .relaxed ? 1 : 0
       let clamp = graph.vertices[vertex].clamp
+      let value = graph.vertices[vertex].result
       var arriving: [Part: [Term]] = [:]
       if clamp == nil || clamp?.mask != nil {
-        for index in plan.lossesFeeding(vertex) {
-          arriving[part(vertex, own), default: []].append(lossMessages[index])
-        }
+        let constant = held.arriving(at: value)
+        if !constant.isEmpty { arriving[part(own, ancestors[vertex])] = constant }
         for (source, sweep) in sweeps.sorted(by: { $0.key < $1.key }) {
-          let target: Part = if case .depth(let d) = source { part(vertex, d + own) } else { source }
+          let target: Part = if case .depth(let d) = source { part(d + own, ancestors[vertex]) } else { source }
           guard target != .dropped else { continue }
-          let terms = sweep.arriving(at: graph.vertices[vertex].result)
+          let terms = sweep.arriving(at: value)
           if !terms.isEmpty { arriving[target, default: []] += terms }
         }
       }
@@ -65,16 +76,12 @@ struct ClosedForm {
       }
       if clamp != nil {
         let error = plan.clamping(vertex, plan.zero(like: vertex), to: plan.clampedError(vertex))
-        let key = part(vertex, 0)
-        if key != .dropped { parts[key] = parts[key].map { plan.emit.add($0, error) } ?? error }
+        let key = part(0, ancestors[vertex])
+        parts[key] = parts[key].map { plan.emit.add($0, error) } ?? error
       }
       for (key, term) in parts { sweep(key).messages[vertex] = term }
       plan.messages[vertex] = combine(parts, vertex, plan)
     }
-
-    plan.begin(.close)
-    let closing = Sweep(plan, messages: plan.messages, wanted: plan.closingValues, lossMessages: lossMessages)
-    plan.writeGradients(closing)
   }
 
   /// Σ_d c_d g^(d).

@@ -13,6 +13,7 @@ import PCPrimitives
 /// After T steps the part of the gradient that comes over d relaxed vertices has arrived with the factor
 /// P[Binomial(T, h) ≥ d] (`Certificate`), which is also how the closed form works.
 public struct FixedPredictions: IterativeRule {
+  /// How the messages are found; the command line uses the raw values.
   public enum Solver: String, Sendable, CaseIterable {
     /// T synchronous local updates, as a network of neurons would make them.
     case stepwise
@@ -22,27 +23,47 @@ public struct FixedPredictions: IterativeRule {
     case equilibrium
   }
 
+  /// Which vertices are relaxed together.
+  public enum Schedule: String, Sendable, CaseIterable {
+    /// All at once. On long sequences this is truncated backprop through time in disguise: what lies more relaxed
+    /// vertices from the loss than T steps reach hears nothing.
+    case synchronous
+    /// An unrolled sequence step by step, from the last to the first, T updates each, with the messages of later steps
+    /// held: what the paper does for RNN and LSTM.
+    case timeReversed = "time-reversed"
+  }
+
   public let name = "fixed"
   public var steps: Int
   public var rate: Double
+  /// How the messages are found: stepwise and in closed form alike but for rounding; `equilibrium` ignores T.
   public var solver: Solver
+  /// Which vertices are relaxed together; by default all.
+  public var order: Schedule
 
+  /// The rule; `check(_:)` says whether the settings are in range.
+  ///
   /// - Parameters:
   ///   - steps: T, by default the paper's 100.
   ///   - rate: h in (0, 1]. The default, 0.2, is the paper's CNN (its code doubles the 0.1 of its text). Above 1 deep
   ///     graphs explode on the way.
-  public init(steps: Int = 100, rate: Double = 0.2, solver: Solver = .stepwise) {
+  ///   - solver: by default stepwise, which shows the state at every step.
+  ///   - order: which vertices are relaxed together.
+  public init(
+    steps: Int = 100, rate: Double = 0.2, solver: Solver = .stepwise, order: Schedule = .synchronous
+  ) {
     self.steps = steps
     self.rate = rate
     self.solver = solver
+    self.order = order
   }
 
   public var solverName: String? { solver.rawValue }
 
   public var planKey: String {
     switch solver {
-    case .stepwise: "fixed stepwise"
-    case .closedForm: "fixed closed-form T=\(steps) h=\(rate)"
+    case .stepwise: "fixed stepwise \(order)"
+    case .closedForm: "fixed closed-form \(order) T=\(steps) h=\(rate)"
     case .equilibrium: "fixed equilibrium"
     }
   }
@@ -52,6 +73,13 @@ public struct FixedPredictions: IterativeRule {
     guard rate > 0, rate <= 1 else {
       throw RuleError(
         "the rate h is \(rate); fixed predictions need 0 < h ≤ 1, since larger steps explode on deep graphs")
+    }
+    if order == .timeReversed {
+      do throws(ShapeError) {
+        _ = try graph.timeReversedBlocks()
+      } catch {
+        throw RuleError(error.description)
+      }
     }
   }
 
@@ -64,15 +92,27 @@ public struct FixedPredictions: IterativeRule {
     case .stepwise: writeStepwise(plan)
     case .closedForm:
       let certificate = Certificate(steps: steps, rate: rate)
-      let ancestors = plan.graph.relaxedAncestors()
-      // See `ClosedForm` for both conditions.
-      let part = { (vertex: Int, depth: Int) -> ClosedForm.Part in
-        if certificate.coefficient(depth) < plan.epsilon { return .dropped }
-        return certificate.shortfall(depth + ancestors[vertex]) < plan.epsilon ? .pooled : .depth(depth)
-      }
-      ClosedForm(part: part, coefficient: { .constant(certificate.coefficient($0)) }).write(plan)
+      ClosedForm(
+        blocks: blocks(of: plan.graph),
+        part: { depth, ancestors in
+          // See `ClosedForm` for both conditions.
+          if certificate.coefficient(depth) < plan.epsilon { return .dropped }
+          return certificate.shortfall(depth + ancestors) < plan.epsilon ? .pooled : .depth(depth)
+        }, coefficient: { .constant(certificate.coefficient($0)) }
+      ).write(plan)
     case .equilibrium:
-      ClosedForm(part: { _, _ in .pooled }, coefficient: { _ in .one }).write(plan)
+      ClosedForm(
+        blocks: [plan.graph.batchedVertices], part: { _, _ in .pooled }, coefficient: { _ in .one }
+      ).write(plan)
+    }
+  }
+
+  private func blocks(of graph: Graph) -> [[Int]] {
+    guard order == .timeReversed else { return [graph.batchedVertices] }
+    do throws(ShapeError) {
+      return try graph.timeReversedBlocks()
+    } catch {
+      fatalError("\(error)")
     }
   }
 }
@@ -82,56 +122,71 @@ public struct FixedPredictions: IterativeRule {
 extension FixedPredictions {
   /// One step is: deterministic vertices in reverse order, reading m(t); then relaxed vertices in forward order, parents
   /// before children, so that each reads its children's m(t) and the update is exact in place.
+  ///
+  /// Blocks run one after the other. What a block hears from those before it no longer changes, so it counts as constant
+  /// (`Stage.batch`) and leaves the block's steps by itself.
   private func writeStepwise(_ plan: PlanBuilder) {
     let graph = plan.graph
     plan.predictAll()
     plan.writeLosses()
     let lossMessages = graph.losses.indices.map(plan.lossMessage)
     let isReached = graph.vertexIsReached()
-    let batched = graph.vertices.indices.filter { graph.vertices[$0].kind != .parametric }
+    let batched = graph.batchedVertices
+    let relaxed = batched.filter { graph.vertices[$0].kind == .relaxed && isReached[$0] }
+    var states: [Int: Term] = [:]
+    for vertex in relaxed { states[vertex] = makeState(of: vertex, plan) }
 
-    for vertex in batched where graph.vertices[vertex].kind == .relaxed && isReached[vertex] {
-      plan.messages[vertex] = makeState(of: vertex, plan)
-    }
-    let relaxed = batched.filter { plan.messages[$0] != nil }
-    let deterministic = batched.filter { graph.vertices[$0].kind == .deterministic }
-
-    plan.begin(.step)
     let decay = Scalar.slot(plan.emit.makeSlot("decay"))
     let rate = Scalar.slot(plan.emit.makeSlot("rate"))
-    let sweep = Sweep(
-      plan, messages: plan.messages, wanted: Set(batched.map { graph.vertices[$0].result }),
-      lossMessages: lossMessages)
-    for vertex in deterministic.reversed() {
-      sweep.messages[vertex] = plan.message(of: vertex, from: sweep)
-    }
-    for vertex in relaxed {
-      guard let message = plan.messages[vertex], !isWhollyClamped(graph.vertices[vertex]) else { continue }
-      let arriving = sweep.arriving(at: graph.vertices[vertex].result)
-      plan.emit.label = graph.vertices[vertex].name
-      // Where nothing arrives, the message stays as it started.
-      guard !arriving.isEmpty else { continue }
-      plan.accumulate(arriving, into: message, alpha: rate, beta: decay, stage: .step)
-      keepClamped(vertex, message, plan)
+    let blocks = blocks(of: graph)
+    var held: [Term?] = Array(repeating: nil, count: graph.vertices.count)
+    for (position, block) in blocks.enumerated() {
+      let inBlock = block.compactMap { vertex in states[vertex].map { (vertex, $0) } }
+      for (vertex, state) in inBlock { held[vertex] = state }
+
+      plan.beginBlock(blocks.count > 1 ? "block \(position)" : nil)
+      let sweep = Sweep(
+        plan, messages: held, wanted: Set(block.map { graph.vertices[$0].result }), lossMessages: lossMessages)
+      let deterministic = block.filter { graph.vertices[$0].kind == .deterministic }
+      for vertex in deterministic.reversed() {
+        sweep.messages[vertex] = plan.message(of: vertex, from: sweep)
+      }
+      for (vertex, message) in inBlock where !isWhollyClamped(graph.vertices[vertex]) {
+        let arriving = sweep.arriving(at: graph.vertices[vertex].result)
+        plan.emit.label = graph.vertices[vertex].name
+        // Where nothing arrives, the message stays as it started.
+        guard !arriving.isEmpty else { continue }
+        plan.accumulate(arriving, into: message, alpha: rate, beta: decay, stage: .step)
+        keepClamped(vertex, message, plan)
+      }
+
+      plan.beginEpilogue()
+      let closing = Sweep(
+        plan, messages: held, wanted: Set(deterministic.map { graph.vertices[$0].result }),
+        lossMessages: lossMessages)
+      for vertex in deterministic.reversed() {
+        closing.messages[vertex] = plan.message(of: vertex, from: closing)
+      }
+      for vertex in block {
+        plan.messages[vertex] = closing.messages[vertex]
+        held[vertex] = closing.messages[vertex]
+        if blocks.count > 1 { held[vertex]?.stage = .batch }
+      }
     }
 
-    plan.begin(.close)
-    let closing = Sweep(plan, messages: plan.messages, wanted: plan.closingValues, lossMessages: lossMessages)
-    for vertex in deterministic.reversed() {
-      closing.messages[vertex] = plan.message(of: vertex, from: closing)
-    }
-    for vertex in batched { plan.messages[vertex] = closing.messages[vertex] }
-    plan.writeGradients(closing)
+    plan.begin(.close, receiving: blocks.count > 1 ? [.batch, .step] : [.step])
+    plan.writeGradients(
+      Sweep(plan, messages: held, wanted: plan.closingValues, lossMessages: lossMessages))
 
     guard plan.isMonitored else { return }
     plan.begin(.monitor)
     let final = Sweep(
-      plan, messages: closing.messages, wanted: Set(relaxed.map { graph.vertices[$0].result }),
+      plan, messages: plan.messages, wanted: Set(relaxed.map { graph.vertices[$0].result }),
       lossMessages: lossMessages)
     var errors: [Int: Term] = [:]
     var residuals: [Int: Term] = [:]
     for vertex in batched {
-      guard let message = closing.messages[vertex] else { continue }
+      guard let message = plan.messages[vertex] else { continue }
       errors[vertex] = plan.energyError(of: vertex, message: message)
       guard relaxed.contains(vertex), !isWhollyClamped(graph.vertices[vertex]) else { continue }
       let sum = plan.sum(final.arriving(at: graph.vertices[vertex].result), name: plan.name(vertex, "arriving"))

@@ -68,6 +68,7 @@ extension IterativeRule {
 
 /// How inference ended.
 public struct Relaxation: Sendable, Hashable, CustomStringConvertible {
+  /// Why inference stopped.
   public enum Outcome: Sendable, Hashable {
     /// The residual fell below the tolerance.
     case converged
@@ -77,7 +78,9 @@ public struct Relaxation: Sendable, Hashable, CustomStringConvertible {
     case diverged(vertex: String, step: Int)
   }
 
+  /// Why it stopped.
   public var outcome: Outcome
+  /// Updates made.
   public var steps: Int
   /// F = Σ ½‖v − p‖² + Σ wL, the mean over the examples; NaN unless the run is monitored.
   public var energy: Double
@@ -103,5 +106,6 @@ public struct Relaxation: Sendable, Hashable, CustomStringConvertible {
 /// Why a rule refuses, in a sentence.
 public struct RuleError: Error, Sendable, Hashable, CustomStringConvertible {
   public var description: String
+  /// A sentence that says what is wrong and what the rule needs.
   public init(_ description: String) { self.description = description }
 }

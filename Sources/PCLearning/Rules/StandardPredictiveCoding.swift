@@ -12,6 +12,8 @@ public struct StandardPredictiveCoding: IterativeRule {
   public var steps: Int
   public var rate: Double
 
+  /// The rule; `check(_:)` says whether the settings are in range.
+  ///
   /// - Parameters:
   ///   - steps: T; 20 steps at the default rate bring shallow nets near equilibrium.
   ///   - rate: h; 0.1 is stable on common nets.
@@ -69,7 +71,7 @@ public struct StandardPredictiveCoding: IterativeRule {
       return sweep
     }
 
-    plan.begin(.step)
+    plan.beginBlock()
     let rate = Scalar.slot(plan.emit.makeSlot("rate"))
     let minusRate = Scalar.slot(plan.emit.makeSlot("minus rate"))
     let sweep = evaluate(wanted: Set(batched.map { graph.vertices[$0].result }))

@@ -4,11 +4,16 @@ import PCPrimitives
 
 /// The numbers of one batch, by the names of the graph's inputs.
 public struct Feed: Sendable {
+  /// Numbers of one input: example by example, each in row-major order.
   public enum Numbers: Sendable {
+    /// For real inputs.
     case floats([Float])
+    /// For real inputs; a backend in Float rounds them.
     case doubles([Double])
+    /// For labels.
     case integers([Int32])
 
+    /// How many numbers there are, over all examples.
     public var count: Int {
       switch self {
       case .floats(let values): values.count
@@ -20,12 +25,14 @@ public struct Feed: Sendable {
 
   /// Examples in the batch.
   public var count: Int
+  /// The numbers of each input, by its path.
   public var arrays: [String: Numbers] {
     didSet { isKnownFinite = false }
   }
   /// Data sets refuse numbers that are not finite when they are made.
   private var isKnownFinite = false
 
+  /// Numbers from anywhere; `check(_:)` says whether they fit a graph.
   public init(count: Int, _ arrays: [String: Numbers]) {
     self.count = count
     self.arrays = arrays
@@ -88,5 +95,6 @@ public struct Feed: Sendable {
 /// Why a batch does not fit a graph, in a sentence.
 public struct FeedError: Error, Sendable, Hashable, CustomStringConvertible {
   public var description: String
+  /// A sentence that names the input.
   public init(_ description: String) { self.description = description }
 }

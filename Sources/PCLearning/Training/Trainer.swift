@@ -5,8 +5,14 @@ import PCPlans
 
 /// How the gradients of a batch's examples make one gradient. Alike for every rule, so that one learning rate means one
 /// thing.
+<<<<<<< HEAD
 public enum GradientReduction: String, Sendable, CaseIterable {
+=======
+public enum Reduction: String, Sendable, CaseIterable {
+  /// Σ over the examples, so that a learning rate depends on the batch size.
+>>>>>>> main
   case sum
+  /// The sum divided by the number of examples.
   case meanOverExamples = "mean"
 
   func scale(batchSize: Int) -> Double { self == .sum ? 1 : 1 / Double(batchSize) }
@@ -25,17 +31,32 @@ public enum GradientReduction: String, Sendable, CaseIterable {
 /// print(try trainer.evaluate(digits.test).accuracy)
 /// ```
 public final class Trainer {
+  /// The parameters, and what runs on them.
   public let network: Network
+  /// Finds the errors from which parameters learn.
   public let rule: any Rule
+  /// Turns gradients into updates; change its learning rate between batches, not its type.
   public var optimizer: any Optimizer
+  /// Limits the gradient after the reduction.
   public let clipping: Clipping
+<<<<<<< HEAD
   public let reduction: GradientReduction
+=======
+  /// Scales the gradient, alike for every rule.
+  public let reduction: Reduction
+>>>>>>> main
   /// Updates made so far.
   public private(set) var updateCount = 0
 
+  /// Draws the parameters and writes the rule's plan; nothing is compiled before the first batch says its size.
+  ///
   /// - Parameters:
+  ///   - model: the graph, and how its parameters start.
+  ///   - rule: finds the errors from which parameters learn.
   ///   - optimizer: its type and settings other than the learning rate stay as they are here.
+  ///   - clipping: limits the gradient after the reduction; by default not at all.
   ///   - reduction: by default the mean over the examples of a batch.
+  ///   - backend: where the parameters live and the plan runs.
   ///   - seed: draws the parameters and shuffles the examples.
   /// - Throws: a `RuleError` where rule and graph do not go together.
   public init(
@@ -95,6 +116,9 @@ public final class Trainer {
   /// One pass over a data set in an order drawn from the seed and the epoch; the last batch may be smaller.
   ///
   /// - Parameters:
+  ///   - epoch: the number of the pass, which with the seed decides its order.
+  ///   - data: the examples to learn from.
+  ///   - batchSize: examples for each update.
   ///   - maximalUpdates: ends the pass early.
   ///   - progress: called after each batch with its number, the number of batches and its report.
   public func trainEpoch(
@@ -168,13 +192,16 @@ extension Network {
 
 /// What one batch gave, at the parameters before its update.
 public struct BatchReport: Sendable {
+  /// Examples in the batch.
   public var examples: Int
   /// Σ wL over the examples, at the feedforward values.
   public var totalLoss: Double
-  /// Labels met by the largest output, and labels in all.
+  /// Labels met by the largest output.
   public var correct: Int
+  /// Labels in all; 0 where the graph has none.
   public var labelled: Int
 
+  /// Mean of Σ wL over the examples.
   public var loss: Double { totalLoss / Double(examples) }
 
   init(_ plan: Plan, _ executable: any Executable, _ feed: Feed) {
@@ -202,18 +229,25 @@ public struct BatchReport: Sendable {
 
 /// What one pass over a data set gave; figures are running ones, each batch before its update.
 public struct EpochReport: Sendable, CustomStringConvertible {
+  /// The number of the pass, which decides its order.
   public var epoch: Int
+  /// Examples so far.
   public var examples = 0
+  /// Σ wL over the examples so far.
   public var totalLoss = 0.0
+  /// Labels met by the largest output, so far.
   public var correct = 0
+  /// Labels so far; 0 where the graph has none.
   public var labelled = 0
   /// Seconds of each training step, from the batch in memory to updated parameters.
   public var stepSeconds: [Double] = []
 
+  /// A report of no batches yet.
   public init(epoch: Int) { self.epoch = epoch }
 
   /// Mean loss of an example.
   public var loss: Double { totalLoss / Double(examples) }
+  /// The fraction of labels met by the largest output; NaN where there are no labels.
   public var accuracy: Double { labelled > 0 ? Double(correct) / Double(labelled) : .nan }
 
   mutating func add(_ batch: BatchReport, seconds: Double) {
@@ -250,13 +284,12 @@ extension Duration {
 }
 
 extension Trainer {
-  /// Multiply-adds of the matrix and convolution work of one training step: what its time can be measured against.
-  public func multiplyAdds(batchSize: Int) throws -> Int {
+  /// Multiply-adds of the matrix and convolution work that one training step cannot do without: what its time can be
+  /// measured against. For a rule with steps those of its T steps alone, for any other those of the whole step.
+  public func floorMultiplyAdds(batchSize: Int) throws -> Int {
     let (_, plan) = try network.plan(rule, optimizer: optimizer, clipping: clipping)
-    let schedule = rule.schedule
-    return schedule.phases.reduce(0) { sum, phase in
-      sum + plan.multiplyAdds(in: phase) * batchSize * (phase == .step ? schedule.steps : 1)
-    }
+    let (phases, steps) = rule.schedule
+    return batchSize * plan.multiplyAdds(in: plan.script(steps > 0 ? [.step] : phases, steps: steps))
   }
 }
 
