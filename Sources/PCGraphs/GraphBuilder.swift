@@ -43,14 +43,10 @@ public final class GraphBuilder {
   private var scopes: [String] = []
   private var openVertex: Int?
   private var declaredKinds: [Int: Graph.Kind] = [:]
-<<<<<<< HEAD
   private var uses: [String: Int] = [:]
   private var vertexNames: Set<String> = []
-=======
-  private var usedNames: [String: Int] = [:]
   private var time: Graph.Time?
   private var sequenceCount = 0
->>>>>>> main
 
   /// A graph without inputs. `Model` makes and finishes a builder by itself.
   public init() {}

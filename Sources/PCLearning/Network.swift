@@ -140,7 +140,6 @@ public final class Network {
     }
     let (key, plan) = try plan(rule, wantedInputs: Set(wanted), isMonitored: isMonitored)
     try feed.check(graph)
-<<<<<<< HEAD
     let place = "\(key)|\(feed.count)"
     let isTaken = lastRuns[place]?.run != nil
     let executable =
@@ -148,11 +147,6 @@ public final class Network {
     let run = InferenceRun(
       rule: rule, plan: plan, executable: executable, batchSize: feed.count, epsilon: backend.epsilon)
     if !isTaken { lastRuns[place] = Weak(run: run) }
-=======
-    let executable = try executable(key, plan, batchSize: feed.count)
-    let run = InferenceRun(
-      rule: rule, plan: plan, executable: executable, batchSize: feed.count, epsilon: backend.epsilon)
->>>>>>> main
     run.load(feed)
     return run
   }

@@ -5,12 +5,8 @@ import PCPlans
 
 /// How the gradients of a batch's examples make one gradient. Alike for every rule, so that one learning rate means one
 /// thing.
-<<<<<<< HEAD
 public enum GradientReduction: String, Sendable, CaseIterable {
-=======
-public enum Reduction: String, Sendable, CaseIterable {
   /// Σ over the examples, so that a learning rate depends on the batch size.
->>>>>>> main
   case sum
   /// The sum divided by the number of examples.
   case meanOverExamples = "mean"
@@ -39,12 +35,8 @@ public final class Trainer {
   public var optimizer: any Optimizer
   /// Limits the gradient after the reduction.
   public let clipping: Clipping
-<<<<<<< HEAD
-  public let reduction: GradientReduction
-=======
   /// Scales the gradient, alike for every rule.
-  public let reduction: Reduction
->>>>>>> main
+  public let reduction: GradientReduction
   /// Updates made so far.
   public private(set) var updateCount = 0
 
