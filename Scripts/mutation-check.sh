@@ -85,16 +85,16 @@ mutate() {
 
 # MARK: Rules
 mutate "relaxed vertices updated in reverse order (Gauss–Seidel)" PCLearning/Rules/FixedPredictions.swift RandomGraphTests \
-  'for vertex in relaxed {' 'for vertex in relaxed.reversed() {'
+  'in inBlock where !' 'in inBlock.reversed() where !'
 mutate "no closing sweep: parameters read the last step's messages" PCLearning/Rules/FixedPredictions.swift RandomGraphTests \
   'closing.messages[vertex] = plan.message(of: vertex, from: closing)' 'closing.messages[vertex] = sweep.messages[vertex]'
 mutate "messages do not decay" PCLearning/Rules/Rule.swift RandomGraphTests '"decay": 1 - rate' '"decay": 1'
 mutate "clamped elements move during stepwise inference" PCLearning/Rules/FixedPredictions.swift RandomGraphTests \
-  '      keepClamped(vertex, message, plan)' '      _ = vertex'
+  '        keepClamped(vertex, message, plan)' '        _ = vertex'
 mutate "a path crosses clamped elements in the closed form" PCLearning/Rules/ClosedForm.swift RandomGraphTests \
   'clamp == nil ? sum : plan.clamping(vertex, sum) { _ in plan.zero(like: vertex) }' 'sum'
 mutate "terms are pooled without regard to what lies above" PCLearning/Rules/FixedPredictions.swift RandomGraphTests \
-  'certificate.shortfall(depth + ancestors[vertex])' 'certificate.shortfall(depth + 0 * ancestors[vertex])'
+  'certificate.shortfall(depth + ancestors)' 'certificate.shortfall(depth + 0 * ancestors)'
 mutate "standard: sums are taken while values move" PCLearning/Rules/StandardPredictiveCoding.swift RandomGraphTests \
   'let arriving = relaxed.map {' 'let arriving = relaxed.lazy.map {'
 mutate "standard: a vertex ignores its own error" PCLearning/Rules/StandardPredictiveCoding.swift RandomGraphTests \

@@ -36,6 +36,7 @@ private final class Generator {
   private var masks: Set<String> = []
   private var parameters: [[Int]: [Value]] = [:]
   private var parameterCount = 0
+  private var maskCount = 0
 
   init(seed: Int) {
     self.seed = seed
@@ -99,7 +100,7 @@ private final class Generator {
   /// An operation that fits; tries until one does.
   private func apply(_ graph: GraphBuilder, _ x: Item) -> Item {
     while true {
-      let attempt = random.integer(below: 20)
+      let attempt = random.integer(below: 23)
       if let item = apply(attempt, graph, x) { return item }
     }
   }
@@ -170,6 +171,12 @@ private final class Generator {
       let keeps = chance(0.4)
       if chance(0.5) { return Item(value: v.mean(axes: axes, keepsAxes: keeps), bound: x.bound) }
       return Item(value: v.sum(axes: axes, keepsAxes: keeps), bound: x.bound * Double(count))
+    case 19:
+      guard let y = partner(of: x) else { return nil }
+      maskCount += 1
+      masks.insert("choice\(maskCount)")
+      let mask = graph.input("choice\(maskCount)", x.shape)
+      return Item(value: select(mask, v, y.value), bound: max(x.bound, y.bound))
     default: return image(graph, x)
     }
   }
