@@ -11,10 +11,11 @@ struct RandomGraph {
   /// Inputs that no loss or clamp compares with.
   let sources: [String]
 
-  init(seed: Int) {
+  /// - Parameter batchSize: by default one to three.
+  init(seed: Int, batchSize: Int? = nil) {
     let generator = Generator(seed: seed)
     model = Model { graph in generator.build(graph) }
-    feed = generator.feed(for: model.graph)
+    feed = generator.feed(for: model.graph, batchSize: batchSize ?? 1 + seed % 3)
     sources = generator.sources
   }
 }
@@ -30,7 +31,6 @@ private final class Generator {
   }
 
   var random: RandomStream
-  let seed: Int
   var pool: [Item] = []
   var sources: [String] = []
   private var masks: Set<String> = []
@@ -39,7 +39,6 @@ private final class Generator {
   private var maskCount = 0
 
   init(seed: Int) {
-    self.seed = seed
     random = RandomStream(seed: UInt64(seed), "random graph")
   }
 
@@ -295,8 +294,7 @@ private final class Generator {
     graph.clamp(x.value, to: graph.input("held", x.shape), where: mask)
   }
 
-  func feed(for graph: Graph) -> Feed {
-    let batchSize = 1 + seed % 3
+  func feed(for graph: Graph, batchSize: Int) -> Feed {
     var arrays: [String: Feed.Numbers] = [:]
     for input in graph.inputs {
       let count = graph.values[input.value].shape.count * batchSize
