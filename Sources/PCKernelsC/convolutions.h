@@ -17,7 +17,8 @@ INLINE Loops convolution_loops(
   return loops;
 }
 
-/// For shared, packed filters and at least one vector of lanes.
+/// For shared, packed filters and at least one vector of lanes. The vectors of a block are two of a column's lanes, or, where
+/// a vector holds all of them, two neighbouring columns with the same taps.
 static void convolution(const void *parameters, const pc_work *work) {
   const pc_convolution *c = parameters;
   const float alpha = work->coefficients[c->alpha], beta = work->coefficients[c->beta];
@@ -26,24 +27,27 @@ static void convolution(const void *parameters, const pc_work *work) {
     for (int64_t y = 0; y < c->height; y++)
       for (int64_t panel = 0; panel < panels; panel++) {
         const pc_taps *vertical = c->vertical + y;
-        int64_t first = panel_start(c->rows, panels, panel);
-        int64_t rows = panel_start(c->rows, panels, panel + 1) - first;
+        const int64_t first = panel_start(c->rows, panels, panel);
+        const int64_t rows = panel_start(c->rows, panels, panel + 1) - first;
         const float *weights = c->weights.base + g * c->weights_group + first * c->depth + rows * vertical->weight;
         const float *source = in_tile(&c->source, work) + g * c->source_group + vertical->source;
-        float *result = out_tile(&c->result, work) + g * c->result_group + first * c->result_channel + y * c->result_row;
+        float *result =
+            out_tile(&c->result, work) + g * c->result_group + y * c->result_row + first * c->result_channel;
         for (int64_t x = 0; x < c->width; x++) {
-          const pc_taps *horizontal = c->horizontal + x;
+          const pc_taps *horizontal = c->horizontal + x, *next = horizontal + 1;
           const Loops loops = convolution_loops(c, vertical, horizontal, rows);
-          const float *w = weights + rows * horizontal->weight;
-          if (c->lanes > W)
+          const float *w = weights + rows * horizontal->weight, *s = source + horizontal->source;
+          float *r = result + x * c->result_column;
+          if (c->lanes > W) {
             for (int64_t l = 0; l < c->lanes; l += 2 * W)
-              micro_two[rows](
-                  &loops, w, source + horizontal->source + l, W, result + x * c->result_column + l,
-                  c->result_channel, W, alpha, beta);
-          else
-            micro_one[rows](
-                &loops, w, source + horizontal->source, W, result + x * c->result_column, c->result_channel, W,
-                alpha, beta);
+              micro_two[rows](&loops, w, s + l, W, r + l, c->result_channel, W, alpha, beta);
+          } else if (x + 1 < c->width && next->count == horizontal->count && next->weight == horizontal->weight) {
+            micro_two[rows](
+                &loops, w, s, next->source - horizontal->source, r, c->result_channel, c->result_column, alpha, beta);
+            x++;
+          } else {
+            micro_one[rows](&loops, w, s, W, r, c->result_channel, W, alpha, beta);
+          }
         }
       }
 }

@@ -12,32 +12,31 @@ typedef struct {
 /// What happens to each element: added, compared, or added as its exponential relative to the largest.
 typedef enum { ADD, COMPARE, ADD_EXPONENTIAL } Visit;
 
-INLINE void visit(Reducing *r, Visit kind, const float *x) {
+/// One run of elements, vector by vector, so that the running values stay in registers.
+INLINE void visit_run(Reducing *r, const Visit kind, const float *x, int64_t count, int64_t step) {
   const int64_t lane = r->parameters->x.lane;
   for (int64_t v = 0; v < r->vectors; v++) {
-    V element = get(x, lane, v);
-    if (kind == ADD) r->value[v] += element;
-    if (kind == COMPARE) r->largest[v] = choose(element >= r->largest[v], element, r->largest[v]);
-    if (kind == ADD_EXPONENTIAL) r->value[v] += exponential(element - r->largest[v]);
+    V value = r->value[v], largest = r->largest[v];
+    for (int64_t i = 0; i < count; i++) {
+      V element = get(x + i * step, lane, v);
+      if (kind == ADD) value += element;
+      if (kind == COMPARE) largest = choose(element >= largest, element, largest);
+      if (kind == ADD_EXPONENTIAL) value += exponential(element - largest);
+    }
+    r->value[v] = value, r->largest[v] = largest;
   }
 }
 
 static void visit_axis(Reducing *r, Visit kind, int64_t axis, const float *x) {
-  const pc_reduce *p = r->parameters;
-  if (axis == p->reduced_rank) {
-    visit(r, kind, x);
-    return;
-  }
-  const pc_axis *a = p->reduced + axis;
-  if (axis + 1 < p->reduced_rank) {
+  const pc_axis *a = r->parameters->reduced + axis;
+  if (axis + 1 < r->parameters->reduced_rank)
     for (int64_t i = 0; i < a->count; i++) visit_axis(r, kind, axis + 1, x + i * a->x);
-  } else if (kind == ADD) {
-    for (int64_t i = 0; i < a->count; i++) visit(r, ADD, x + i * a->x);
-  } else if (kind == COMPARE) {
-    for (int64_t i = 0; i < a->count; i++) visit(r, COMPARE, x + i * a->x);
-  } else {
-    for (int64_t i = 0; i < a->count; i++) visit(r, ADD_EXPONENTIAL, x + i * a->x);
-  }
+  else if (kind == ADD)
+    visit_run(r, ADD, x, a->count, a->x);
+  else if (kind == COMPARE)
+    visit_run(r, COMPARE, x, a->count, a->x);
+  else
+    visit_run(r, ADD_EXPONENTIAL, x, a->count, a->x);
 }
 
 static void reduce_axis(

@@ -68,6 +68,9 @@ private func dense(_ buffer: Int, _ extents: [Int]) -> View {
       inputChannels: 6, outputChannels: 9, input: Extent(7, 7), kernel: Extent(3, 3), padding: Extent(1, 1), groups: 3
     ),
     Convolution(inputChannels: 8, outputChannels: 5, input: Extent(6, 5), kernel: Extent(1, 1)),
+    // Large enough for its channels to be gathered.
+    Convolution(
+      inputChannels: 16, outputChannels: 16, input: Extent(17, 13), kernel: Extent(3, 3), padding: Extent(1, 1)),
     Convolution(
       inputChannels: 1, outputChannels: 4, input: Extent(2, 2), kernel: Extent(3, 3), padding: Extent(2, 2)),
   ]
