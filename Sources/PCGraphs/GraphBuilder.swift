@@ -43,7 +43,8 @@ public final class GraphBuilder {
   private var scopes: [String] = []
   private var openVertex: Int?
   private var declaredKinds: [Int: Graph.Kind] = [:]
-  private var usedNames: [String: Int] = [:]
+  private var uses: [String: Int] = [:]
+  private var vertexNames: Set<String> = []
   private var time: Graph.Time?
   private var sequenceCount = 0
 
@@ -64,9 +65,12 @@ public final class GraphBuilder {
   /// The path itself the first time, then with `#2`, `#3`, …
   private func uniqueVertexName(_ name: String) -> String {
     let path = path(name)
-    let count = (usedNames[path] ?? 0) + 1
-    usedNames[path] = count
-    return count == 1 ? path : "\(path)#\(count)"
+    var unique: String
+    repeat {
+      uses[path, default: 0] += 1
+      unique = uses[path] == 1 ? path : "\(path)#\(uses[path, default: 1])"
+    } while !vertexNames.insert(unique).inserted
+    return unique
   }
 
   private func makeValue(
@@ -288,6 +292,11 @@ public final class GraphBuilder {
     let target = term.target
     if let owner = graph.vertex(making: prediction.id), graph.vertices[owner].result != prediction.id {
       stop("\(name) reads an inner value of the vertex \(graph.vertices[owner].name)", at: origin)
+    }
+    guard prediction.shape.isBatched else {
+      stop(
+        "\(name) of \(describe([prediction])): a loss is each example's own, so its value must hold the batch",
+        at: origin)
     }
     do throws(ShapeError) {
       try term.function.check(prediction: prediction.shape, target: target.shape)

@@ -199,11 +199,13 @@ public final class InferenceRun {
   }
 
   private func firstNonFiniteVertex() -> String? {
-    for (index, vertex) in plan.graph.vertices.enumerated() {
-      let terms = [plan.values[index]] + (plan.messages[index].map { [$0] } ?? [])
-      for term in terms where !download(term).allSatisfy(\.isFinite) { return vertex.name }
-    }
-    return nil
+    // Values flow forward and messages back, so the first in that order is where it began.
+    let vertices = plan.graph.vertices
+    func isFinite(_ term: Term) -> Bool { download(term).allSatisfy(\.isFinite) }
+    let place =
+      vertices.indices.first { !isFinite(plan.values[$0]) }
+      ?? vertices.indices.last { !(plan.messages[$0].map(isFinite) ?? true) }
+    return place.map { vertices[$0].name }
   }
 
   /// Steps from the start and names the first vertex and step with a number that is not finite.

@@ -25,6 +25,12 @@ public final class Network {
   private var storages: [String: any Storage] = [:]
   private var plans: [String: Plan] = [:]
   private var executables: [String: any Executable] = [:]
+  /// Runs that may still be looked at; each keeps its executable, and so its state, to itself.
+  private var lastRuns: [String: Weak] = [:]
+
+  private struct Weak {
+    weak var run: InferenceRun?
+  }
 
   /// The model's graph.
   public var graph: Graph { model.graph }
@@ -100,13 +106,17 @@ public final class Network {
   func executable(_ key: String, _ plan: Plan, batchSize: Int) throws -> any Executable {
     let key = "\(key)|\(batchSize)"
     if let known = executables[key] { return known }
+    let executable = try compile(plan, batchSize: batchSize)
+    executables[key] = executable
+    return executable
+  }
+
+  private func compile(_ plan: Plan, batchSize: Int) throws -> any Executable {
     var bindings: [Int: any Storage] = [:]
     for (index, buffer) in plan.program.buffers.enumerated() where buffer.isPersistent {
       bindings[index] = try makeStorage(buffer.name, count: buffer.count)
     }
-    let executable = try backend.compile(plan.program, batchSize: batchSize, bindings: bindings)
-    executables[key] = executable
-    return executable
+    return try backend.compile(plan.program, batchSize: batchSize, bindings: bindings)
   }
 
   // MARK: Runs
@@ -130,9 +140,13 @@ public final class Network {
     }
     let (key, plan) = try plan(rule, wantedInputs: Set(wanted), isMonitored: isMonitored)
     try feed.check(graph)
-    let executable = try executable(key, plan, batchSize: feed.count)
+    let place = "\(key)|\(feed.count)"
+    let isTaken = lastRuns[place]?.run != nil
+    let executable =
+      isTaken ? try compile(plan, batchSize: feed.count) : try executable(key, plan, batchSize: feed.count)
     let run = InferenceRun(
       rule: rule, plan: plan, executable: executable, batchSize: feed.count, epsilon: backend.epsilon)
+    if !isTaken { lastRuns[place] = Weak(run: run) }
     run.load(feed)
     return run
   }

@@ -5,6 +5,47 @@ import Testing
 @Suite struct RandomGraphTests {
   static let seeds = 0..<1000
 
+  /// The thousand graphs hold enough of everything that can go wrong.
+  @Test func seedsReachEverything() {
+    var found: [String: Int] = [:]
+    func note(_ what: String, _ isThere: Bool = true) { if isThere { found[what, default: 0] += 1 } }
+    for seed in Self.seeds {
+      let graph = RandomGraph(seed: seed).model.graph
+      for name in Set(graph.nodes.map(\.operation.name)) { note(name) }
+      for kind in Set(graph.vertices.map(\.kind)) { note(kind.rawValue) }
+      for loss in Set(graph.losses.map(\.function.name)) { note(loss) }
+      note("several losses", graph.losses.count > 1)
+      note("weights", graph.losses.contains { $0.weight != 1 })
+      note(
+        "loss on a value that is read",
+        zip(graph.lossesFed(), graph.children()).contains { !$0.isEmpty && !$1.isEmpty })
+      note("groups", graph.vertices.contains { $0.nodes.count > 1 })
+      note("repeated parents", graph.nodes.contains { Set($0.operands).count < $0.operands.count })
+      note(
+        "shared parameters",
+        graph.parameters.contains { parameter in
+          graph.nodes.filter { $0.operands.contains(parameter.value) }.count > 1
+        })
+      note("whole clamps", graph.vertices.contains { $0.clamp != nil && $0.clamp?.mask == nil })
+      note("masked clamps", graph.vertices.contains { $0.clamp?.mask != nil })
+      note("clamped deterministic vertices", graph.vertices.contains { $0.clamp != nil && $0.kind == .deterministic })
+      note("batch factors", graph.values.contains { $0.shape.axes.contains { $0.isBatch && $0 != .batch } })
+      note("batch on another axis", graph.values.contains { ($0.shape.batchAxis ?? 0) > 0 })
+      note("several depths", graph.messageDepths().contains { $0.count > 1 })
+      note("unreached vertices", graph.vertexIsReached().contains(false))
+    }
+    let wanted = [
+      "add", "subtract", "multiply", "divide", "affine", "matmul", "convolve", "max pool", "relu", "tanh", "sigmoid",
+      "exp", "sqrt", "sin", "tan", "reshape", "transpose", "slice", "concatenate", "sum", "mean", "one hot", "prior",
+      "relaxed", "deterministic", "parametric", "squared error", "cross-entropy", "several losses", "weights",
+      "loss on a value that is read", "groups", "repeated parents", "shared parameters", "whole clamps",
+      "masked clamps",
+      "clamped deterministic vertices", "batch factors", "batch on another axis", "several depths",
+      "unreached vertices",
+    ]
+    for what in wanted { #expect(found[what, default: 0] >= 20, "\(what): \(found[what, default: 0]) of 1000") }
+  }
+
   /// T → ∞ is backprop, and backprop is the slope of the loss, measured by differences of the loss alone.
   @Test(arguments: seeds) func equilibriumIsBackpropIsTheSlope(seed: Int) throws {
     let random = RandomGraph(seed: seed)

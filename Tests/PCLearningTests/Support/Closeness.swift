@@ -4,8 +4,10 @@ import Testing
 /// ‖a − b‖ / (1 + ‖b‖): relative for large arrays of numbers, absolute for small ones. NaN if either holds one.
 func distance(_ observed: [Double], _ expected: [Double]) -> Double {
   guard observed.count == expected.count else { return .infinity }
-  func norm(_ numbers: [Double]) -> Double { numbers.reduce(0) { $0 + $1 * $1 }.squareRoot() }
-  return norm(zip(observed, expected).map { $0 - $1 }) / (1 + norm(expected))
+  // Divided by the largest number first, whose square may overflow.
+  let unit = expected.reduce(1) { max($0, abs($1)) }
+  func norm(_ numbers: [Double]) -> Double { numbers.reduce(0) { $0 + ($1 / unit) * ($1 / unit) }.squareRoot() }
+  return norm(zip(observed, expected).map { $0 - $1 }) / (1 / unit + norm(expected))
 }
 
 /// Records an issue with both arrays unless they agree.

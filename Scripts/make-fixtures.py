@@ -1,0 +1,193 @@
+#!/usr/bin/env python3
+"""Writes Tests/PCLearningTests/Fixtures: losses, gradients and updates as PyTorch's autograd has them, in float64.
+
+    pip install torch numpy
+    python3 Scripts/make-fixtures.py
+
+Weights and data come from one integer formula that the tests have too (`fixture_numbers`), so the files hold results
+alone: losses, norms, and a few elements of each gradient.
+"""
+
+import json
+import pathlib
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+torch.set_default_dtype(torch.float64)
+FOLDER = pathlib.Path(__file__).resolve().parent.parent / "Tests/PCLearningTests/Fixtures"
+MASK = np.uint64(0xFFFFFFFF)
+
+
+def fixture_words(count, stream):
+    """32-bit words: a multiplicative hash of the position and the number of the array."""
+    x = (np.arange(count, dtype=np.uint64) + np.uint64(1 + 1000003 * stream)) * np.uint64(2654435761) & MASK
+    x ^= x >> np.uint64(16)
+    x = x * np.uint64(2246822519) & MASK
+    return x ^ (x >> np.uint64(13))
+
+
+def fixture_numbers(shape, stream, scale):
+    """Uniform on [-scale, scale)."""
+    words = fixture_words(int(np.prod(shape)), stream).astype(np.float64)
+    return torch.from_numpy((scale * (words / 2.0**31 - 1)).reshape(shape))
+
+
+def scale_of(extents):
+    """√(3 / fan-in), which keeps the variance; 0.1 for biases."""
+    if len(extents) == 2:
+        return (3 / extents[0]) ** 0.5
+    if len(extents) == 4:
+        return (3 / (extents[1] * extents[2] * extents[3])) ** 0.5
+    return 0.1
+
+
+class Net:
+    """Parameters by path, in the order in which the model asks for them."""
+
+    def __init__(self):
+        self.parameters = {}
+
+    def __call__(self, name, extents):
+        if name not in self.parameters:
+            stream = 10 + len(self.parameters)
+            self.parameters[name] = fixture_numbers(extents, stream, scale_of(extents)).requires_grad_()
+        return self.parameters[name]
+
+
+def convolution(net, name, x, filters, kernel, padding=0, bias=False):
+    y = F.conv2d(x, net(f"{name}.weight", [filters, x.shape[1], kernel, kernel]), padding=padding)
+    return y + net(f"{name}.bias", [filters, 1, 1]) if bias else y
+
+
+def dense(net, name, x, units, bias=True):
+    y = x @ net(f"{name}.weight", [x.shape[1], units])
+    return y + net(f"{name}.bias", [units]) if bias else y
+
+
+def cnn(net, image, classes):
+    kernel, padding = (5, 0) if min(image.shape[2:]) >= 28 else (3, 1)
+    x = F.relu(convolution(net, "conv1", image, 6, kernel, padding))
+    x = F.max_pool2d(x, 2)
+    x = F.relu(convolution(net, "conv2", x, 16, kernel, padding))
+    x = x.flatten(1)
+    x = F.relu(dense(net, "dense1", x, 200, bias=False))
+    x = F.relu(dense(net, "dense2", x, 150, bias=False))
+    return [(dense(net, "output", x, classes, bias=False), 1.0)]
+
+
+def residual(net, image, classes):
+    x = F.relu(convolution(net, "stem", image, 16, 3, 1, bias=True))
+    x = F.max_pool2d(x, 2)
+    for index in 1, 2, 3:
+        inner = F.relu(convolution(net, f"block{index}/conv1", x, 16, 3, 1, bias=True))
+        x = F.relu(x + convolution(net, f"block{index}/conv2", inner, 16, 3, 1, bias=True))
+    return [(dense(net, "output", x.flatten(1), classes), 1.0)]
+
+
+def branching(net, image, classes):
+    encoder = torch.tanh(dense(net, "encoder", image.flatten(1), 64))
+    gate = torch.sigmoid(dense(net, "gate", encoder, 64))
+    first = torch.tanh(dense(net, "shared", encoder, 64))
+    mixed = gate * first + (1 - gate) * encoder
+    second = torch.tanh(dense(net, "shared", mixed, 64))
+    output = dense(net, "output", torch.cat([mixed, first * second], 1), classes)
+    return [(output, 1.0), (dense(net, "auxiliary", encoder, classes), 0.3)]
+
+
+def mlp(net, image, classes):
+    x = image.flatten(1)
+    for index in 1, 2:
+        x = torch.tanh(dense(net, f"hidden{index}", x, 512))
+    return [(dense(net, "output", x, classes), 1.0)]
+
+
+def model_fixture(build, shape, loss_name, batch=4, classes=10):
+    net = Net()
+    image = fixture_numbers([batch] + shape, 1, 1).requires_grad_()
+    label = torch.from_numpy((fixture_words(batch, 2) % np.uint64(classes)).astype(np.int64))
+    total = 0
+    for output, weight in build(net, image, classes):
+        if loss_name == "squared-error":
+            total = total + weight * 0.5 * ((F.one_hot(label, classes) - output) ** 2).sum()
+        else:
+            total = total + weight * F.cross_entropy(output, label, reduction="sum")
+    total.backward()
+
+    def described(name, tensor, gradient):
+        flat = gradient.flatten()
+        places = sorted({int(w) % flat.numel() for w in fixture_words(24, 3)} | {0, flat.numel() - 1})
+        return {
+            "name": name,
+            "extents": list(tensor.shape),
+            "sum": tensor.sum().item(),
+            "norm": flat.norm().item(),
+            "entries": {str(k): flat[k].item() for k in places},
+        }
+
+    return {
+        "model": build.__name__,
+        "inputShape": shape,
+        "loss": loss_name,
+        "batchSize": batch,
+        "totalLoss": total.item(),
+        "labels": label.tolist(),
+        "input": described("image", image, image.grad),
+        "parameters": [described(name, p, p.grad) for name, p in net.parameters.items()],
+    }
+
+
+def optimizer_fixture():
+    """Parameters after each of six updates of y = tanh(x·w + b) with squared error, full batch of four."""
+    x, t = fixture_numbers([4, 3], 1, 1), fixture_numbers([4, 2], 2, 3)
+    runs = []
+    for name, make in {
+        "sgd": lambda p: torch.optim.SGD(p, lr=0.1),
+        "momentum": lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9),
+        "adam": lambda p: torch.optim.Adam(p, lr=0.03, betas=(0.8, 0.95), eps=1e-3),
+    }.items():
+        for clipping, limit in ("none", 0), ("value", 0.4), ("norm", 0.5):
+            for reduction, scale in ("sum", 1), ("mean", 1 / 4):
+                w = fixture_numbers([3, 2], 3, 1).requires_grad_()
+                b = fixture_numbers([2], 4, 1).requires_grad_()
+                optimizer = make([w, b])
+                trajectory = []
+                for _ in range(6):
+                    optimizer.zero_grad()
+                    (scale * 0.5 * ((torch.tanh(x @ w + b) - t) ** 2).sum()).backward()
+                    if clipping == "value":
+                        torch.nn.utils.clip_grad_value_([w, b], limit)
+                    if clipping == "norm":
+                        length = (w.grad.norm() ** 2 + b.grad.norm() ** 2) ** 0.5
+                        for p in w, b:
+                            p.grad *= min(1.0, limit / length.item())
+                    optimizer.step()
+                    trajectory.append(w.flatten().tolist() + b.tolist())
+                runs.append(
+                    {"optimizer": name, "clipping": clipping, "reduction": reduction, "trajectory": trajectory}
+                )
+    return runs
+
+
+def write(name, content):
+    path = FOLDER / f"{name}.json"
+    path.write_text(json.dumps(content, indent=1) + "\n")
+    print(path.relative_to(FOLDER.parent.parent.parent), path.stat().st_size, "bytes")
+
+
+if __name__ == "__main__":
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    digits, paper = [1, 8, 8], [3, 32, 32]
+    for build, shape, loss in [
+        (cnn, digits, "squared-error"),
+        (cnn, digits, "cross-entropy"),
+        (cnn, paper, "squared-error"),
+        (branching, digits, "cross-entropy"),
+        (branching, digits, "squared-error"),
+        (residual, digits, "cross-entropy"),
+        (mlp, digits, "cross-entropy"),
+    ]:
+        size = "paper" if shape == paper else "digits"
+        write(f"{build.__name__}-{size}-{loss}", model_fixture(build, shape, loss))
+    write("optimizers", optimizer_fixture())
