@@ -203,24 +203,14 @@ extension Dataset {
     let range = start..<start + count * exampleSize
     switch values {
     case .bytes(let bytes, _): digest.update(bytes[range])
-    case .reals(let reals): digest.update(littleEndianBytes(reals[range].lazy.map(\.bitPattern)))
+    case .reals(let reals):
+      var bytes: [UInt8] = []
+      appendLittleEndian(reals[range].lazy.map(\.bitPattern), to: &bytes)
+      digest.update(bytes)
     }
-    digest.update(littleEndianBytes(labels))
+    var bytes: [UInt8] = []
+    appendLittleEndian(labels, to: &bytes)
+    digest.update(bytes)
     return digest.finalize()
   }
-}
-
-private func littleEndianBytes<Word: FixedWidthInteger>(_ words: some Collection<Word>) -> [UInt8] {
-  words.flatMap { word in withUnsafeBytes(of: word.littleEndian, Array.init) }
-}
-
-/// The product of a shape's dimensions, 1 for none; nil if one is negative or the product overflows.
-func elementCount(_ shape: [Int]) -> Int? {
-  var product = 1
-  for dimension in shape {
-    let (next, overflow) = product.multipliedReportingOverflow(by: dimension)
-    guard dimension >= 0, !overflow else { return nil }
-    product = next
-  }
-  return product
 }

@@ -2,6 +2,8 @@
 // the dimensions, then the elements in row-major order; all integers are 32 bits, most significant byte first.
 // The files are published packed by gzip. http://yann.lecun.com/exdb/mnist
 
+import PCInterchange
+
 extension Dataset {
   /// Images and labels from two IDX files, packed by gzip or not; shape [1, rows, columns].
   ///

@@ -1,1 +1,320 @@
+// The kernels of the CPU backend, and the loop that runs lists of them on threads.
+//
+// Layout. A batch is cut into tiles of `lanes` examples. A batched buffer is, tile by tile, a matrix
+// [elements][lanes] with the lanes innermost; any other buffer is a plain array. Every stride below is a number of
+// floats, lanes included.
 #pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// MARK: Where numbers are
+
+/// Number e of lane l in tile i stands at `base[i * tile + e * (its stride) + l * lane]`: `tile` is 0 and `lane` 0 for
+/// numbers that all examples share, `lane` is 1 for others.
+typedef struct {
+  float *base;
+  int64_t tile;
+  int64_t lane;
+} pc_place;
+
+/// One axis of an index space, with the strides of the result and of up to three operands.
+typedef struct {
+  int64_t count;
+  int64_t result, x, y, z;
+} pc_axis;
+
+/// What a kernel is told beside its parameters: which tile, how many of its lanes hold examples, which part of the
+/// work out of how many, and where coefficients and scratch memory are.
+typedef struct {
+  int64_t tile, live;
+  int64_t part, parts;
+  const float *coefficients;
+  float *scratch;
+} pc_work;
+
+typedef void (*pc_kernel)(const void *parameters, const pc_work *work);
+
+// MARK: Parameters of the kernels
+//
+// `alpha` and `beta` are positions in `pc_work.coefficients`: result ← alpha · value + beta · result, and the old result
+// is not read where beta is 0. `sums` says that values are summed over the live lanes of the tile.
+
+typedef enum {
+  PC_ONE, PC_IDENTITY, PC_RECIPROCAL, PC_EXP, PC_LOG, PC_SQRT, PC_SIN, PC_COS, PC_TAN, PC_TANH, PC_SIGMOID,
+  PC_ABSOLUTE, PC_RELU, PC_STEP, PC_ONE_MINUS_SQUARE, PC_ONE_PLUS_SQUARE, PC_LOGISTIC_SLOPE, PC_CLIP, PC_ADD,
+  PC_SUBTRACT, PC_MULTIPLY, PC_DIVIDE, PC_MAXIMUM, PC_MINIMUM, PC_GREATER, PC_SELECT,
+  PC_OPERATIONS
+} pc_operation;
+
+/// The axes contain the lanes; the innermost, of any stride, is the last.
+typedef struct {
+  int64_t operation;
+  int64_t alpha, beta;
+  float limit;
+  pc_place result, x, y, z;
+  int64_t rank;
+  const pc_axis *axes;
+} pc_elementwise;
+
+typedef enum { PC_SUM, PC_MAXIMUM_OF, PC_LOG_SUM_EXP } pc_reduction;
+
+typedef struct {
+  int64_t reduction;
+  int64_t alpha, beta;
+  bool sums;
+  int64_t lanes;
+  pc_place result, x;
+  int64_t rank;
+  const pc_axis *axes;
+  int64_t reduced_rank;
+  const pc_axis *reduced;
+} pc_reduce;
+
+/// `result[axes] = Σ_k x[axes, k] · y[axes, k]`, whichever of them is batched.
+typedef struct {
+  int64_t alpha, beta;
+  bool sums;
+  int64_t lanes;
+  pc_place result, x, y;
+  int64_t rank;
+  const pc_axis *axes;
+  int64_t depth, x_depth, y_depth;
+} pc_products;
+
+/// Weights in panels: the rows are cut evenly into the fewest panels that the micro-kernel's height allows; a panel
+/// of r rows is [depth][r], and panels follow one another. The depth is three nested counts, outermost first.
+typedef struct {
+  const float *source;
+  float *target;
+  int64_t rows, row;
+  int64_t count0, count1, count2;
+  int64_t stride0, stride1, stride2;
+} pc_pack;
+
+/// Offsets of one group.
+typedef struct {
+  int64_t weights, source, result;
+} pc_group;
+
+/// `result[row, column] = Σ_k weights[row, k] · source[column, k]` for each group, with packed weights and a batched
+/// source and result.
+typedef struct {
+  int64_t alpha, beta;
+  int64_t lanes;
+  int64_t groups;
+  const pc_group *group;
+  int64_t rows, columns, depth;
+  const float *weights;
+  pc_place source, result;
+  int64_t source_column, source_depth, result_row, result_column;
+} pc_matrix;
+
+/// [column][lanes] of each group and depth to blocks of `block` columns: [block][lanes][block columns], zero past the last
+/// column.
+typedef struct {
+  int64_t lanes;
+  int64_t groups;
+  const pc_group *group;
+  int64_t columns, depth;
+  pc_place source, result;
+  int64_t source_column, source_depth, result_depth;
+} pc_transpose;
+
+/// `result[row, column] = Σ_{tile, k, lane} x[row, k] · y[column, k]` for each group; y as `pc_transpose` leaves it.
+typedef struct {
+  int64_t alpha, beta;
+  int64_t lanes, batch;
+  int64_t groups;
+  const pc_group *group;
+  int64_t rows, columns, depth;
+  pc_place x, y;
+  int64_t x_row, x_depth, y_depth;
+  float *result;
+  int64_t result_row, result_column;
+} pc_outer;
+
+/// Products of a convolution along one direction, for one position of the result: `count` taps in arithmetic progression,
+/// the first at offsets `weight` and `source`.
+typedef struct {
+  int64_t count, weight, source;
+} pc_taps;
+
+/// A convolution or its input gradient: `result[g, r, y, x] = Σ weights[g, r, …] · source[g, …]` over the taps of row y,
+/// the taps of column x and the channels. Steps in `weights` count floats of the filter, or places in the depth
+/// where the weights are packed.
+typedef struct {
+  int64_t alpha, beta;
+  int64_t lanes;
+  int64_t groups, rows, channels;
+  int64_t height, width;
+  const pc_taps *vertical, *horizontal;
+  int64_t vertical_weight, vertical_source;
+  int64_t horizontal_weight, horizontal_source;
+  int64_t channel_weight, channel_source;
+  bool channels_innermost;
+  int64_t depth;
+  pc_place weights, source, result;
+  int64_t weights_group, weights_row, source_group;
+  int64_t result_group, result_channel, result_row, result_column;
+} pc_convolution;
+
+/// `result[g, o, c, i, j] = Σ message[g, o, …] · image[g, c, …]` over the positions at which tap (i, j) meets the image. Of
+/// `vertical[i]` and `horizontal[j]`, `weight` is the offset of the first position in the message.
+typedef struct {
+  int64_t alpha, beta;
+  bool sums;
+  int64_t lanes;
+  int64_t groups, outputs, inputs;
+  int64_t height, width;
+  const pc_taps *vertical, *horizontal;
+  int64_t vertical_message, vertical_image, horizontal_message, horizontal_image;
+  pc_place message, image, result;
+  int64_t message_group, message_channel, image_group, image_channel;
+  int64_t result_group, result_output, result_input, result_row, result_column;
+} pc_filter_gradient;
+
+/// Largest element of each window, or the transpose of that at recorded winners (`image` is then the result).
+typedef struct {
+  int64_t alpha, beta;
+  int64_t lanes;
+  int64_t channels;
+  int64_t rows, columns;
+  int64_t image_rows, image_columns;
+  int64_t window_rows, window_columns;
+  int64_t stride_rows, stride_columns;
+  int64_t padding_rows, padding_columns;
+  pc_place values, winners, image;
+  int64_t values_channel, values_row, values_column;
+  int64_t winners_channel, winners_row, winners_column;
+  int64_t image_channel, image_row, image_column;
+} pc_pooling;
+
+typedef struct {
+  int64_t alpha, beta;
+  int64_t lanes;
+  int64_t classes, class_stride;
+  pc_place result, x;
+  int64_t rank;
+  const pc_axis *axes;
+} pc_one_hot;
+
+/// `result[axes] = Σ_tile x[tile, axes]`, first tile first.
+typedef struct {
+  int64_t alpha, beta;
+  int64_t tiles;
+  pc_place result, x;
+  int64_t rank;
+  const pc_axis *axes;
+} pc_combine;
+
+/// A call out of C: the function gets the context, the tile, its live lanes, alpha and beta.
+typedef struct {
+  int64_t alpha, beta;
+  void (*function)(void *context, int64_t tile, int64_t live, float alpha, float beta);
+  void *context;
+} pc_foreign;
+
+// MARK: Instruction sets
+
+typedef enum {
+  PC_KERNEL_ELEMENTWISE, PC_KERNEL_REDUCE, PC_KERNEL_PRODUCTS, PC_KERNEL_PACK, PC_KERNEL_MATRIX, PC_KERNEL_TRANSPOSE,
+  PC_KERNEL_OUTER, PC_KERNEL_CONVOLUTION, PC_KERNEL_CONVOLUTION_ANY, PC_KERNEL_FILTER_GRADIENT,
+  PC_KERNEL_FILTER_GRADIENT_ANY, PC_KERNEL_MAX_POOL, PC_KERNEL_MAX_POOL_GRADIENT, PC_KERNEL_ONE_HOT,
+  PC_KERNEL_COMBINE, PC_KERNEL_FOREIGN,
+  PC_KERNELS
+} pc_kernel_name;
+
+/// The kernels compiled for one instruction set, and the widths that memory has to be laid out for.
+typedef struct {
+  pc_kernel kernels[PC_KERNELS];
+  /// Floats in a vector.
+  int64_t width;
+  /// Columns in a block of `pc_transpose`.
+  int64_t block;
+  /// Floats of scratch memory that a filter gradient takes for each tap.
+  int64_t scratch_per_tap;
+  /// Runs fused multiply-adds on registers, `rounds` rounds, and returns how many floating-point operations that was.
+  double (*exercise)(int64_t rounds, float *sink);
+} pc_set;
+
+typedef enum { PC_AVX512, PC_AVX2, PC_PORTABLE } pc_set_name;
+
+/// The set, or null where this machine can't run it.
+const pc_set *pc_find_set(pc_set_name name);
+
+pc_kernel pc_kernel_of(const pc_set *set, pc_kernel_name name);
+
+// MARK: Running
+
+typedef struct {
+  pc_kernel kernel;
+  const void *parameters;
+  /// Among calls that all threads run together: one that only the first thread may run.
+  bool alone;
+} pc_call;
+
+/// Calls `first ..< first + count`, the whole of them `repeat` times.
+typedef struct {
+  int64_t first, count, repeat;
+} pc_span;
+
+/// Either every tile runs all spans before the next tile (threads share the tiles out), or all threads run the calls
+/// together, each its part. After a phase all threads meet.
+typedef struct {
+  bool together;
+  int64_t first, count;
+} pc_phase;
+
+/// Phases `first ..< first + count`, `repeat` times.
+typedef struct {
+  int64_t first, count, repeat;
+} pc_block;
+
+typedef struct {
+  const pc_call *calls;
+  const pc_span *spans;
+  const pc_phase *phases;
+  const pc_block *blocks;
+  int64_t block_count;
+  int64_t tiles, lanes, batch;
+  const float *coefficients;
+  /// Each thread has `scratch_stride` floats.
+  float *scratch;
+  int64_t scratch_stride;
+} pc_script;
+
+typedef struct pc_pool pc_pool;
+
+/// Threads that wait for scripts, the caller's own counted in; null where the system refuses.
+pc_pool *pc_pool_create(int64_t threads);
+void pc_pool_destroy(pc_pool *pool);
+/// Holds off every run of the pool.
+void pc_pool_lock(pc_pool *pool);
+void pc_pool_unlock(pc_pool *pool);
+void pc_pool_run(pc_pool *pool, const pc_script *script);
+
+/// Denormal numbers are 0 on every thread of the pool, and on the caller's during a run.
+bool pc_denormals_are_zero(void);
+
+// MARK: Moving numbers in and out
+//
+// `values` is [batch][count], example by example; `tiles` is [tile][count][lanes].
+
+void pc_scatter_float(const float *values, float *tiles, int64_t batch, int64_t count, int64_t lanes);
+void pc_scatter_double(const double *values, float *tiles, int64_t batch, int64_t count, int64_t lanes);
+void pc_scatter_int32(const int32_t *values, float *tiles, int64_t batch, int64_t count, int64_t lanes);
+void pc_gather_double(const float *tiles, double *values, int64_t batch, int64_t count, int64_t lanes);
+
+// MARK: Memory and measurements
+
+/// Zeroed floats at a multiple of 64 bytes; null where there is no memory.
+float *pc_allocate(int64_t count);
+void pc_free(float *memory);
+
+/// Seconds of a clock that only goes forward.
+double pc_seconds(void);
+
+/// Adds up `count` floats: what the memory bandwidth is measured with.
+float pc_read_through(const float *memory, int64_t count);

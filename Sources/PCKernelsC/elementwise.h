@@ -1,0 +1,160 @@
+// Elementwise functions over strided index spaces.
+//
+// A row of the innermost axis is worked through in chunks. In a chunk every operand is contiguous (step W), one number
+// for all (step 0, read from a vector of copies), or gathered into local memory first; so each function is
+// one loop without cases. A result that is strided, or the rest of a row that fills no vector, is computed in local memory
+// and copied out.
+
+#define CHUNK 256
+
+typedef struct {
+  const float *at;
+  int64_t step;
+} Stream;
+
+typedef void (*RowFunction)(
+    int64_t count, float *result, Stream x, Stream y, Stream z, float alpha, float beta, float limit);
+
+#define ROW_FUNCTION(name, value)                                                                           \
+  static void row_##name(                                                                                   \
+      int64_t count, float *result, Stream xs, Stream ys, Stream zs, float alpha, float beta, float limit) { \
+    for (int64_t i = 0; i < count; i += W) {                                                                \
+      V x = load(xs.at), y = load(ys.at), z = load(zs.at);                                                  \
+      (void)x, (void)y, (void)z, (void)limit;                                                               \
+      V computed = alpha * (value);                                                                         \
+      store(result + i, beta == 0 ? computed : beta * load(result + i) + computed);                         \
+      xs.at += xs.step, ys.at += ys.step, zs.at += zs.step;                                                 \
+    }                                                                                                       \
+  }
+
+ROW_FUNCTION(one, splat(1))
+ROW_FUNCTION(identity, x)
+ROW_FUNCTION(reciprocal, 1 / x)
+ROW_FUNCTION(exp, exponential(x))
+ROW_FUNCTION(log, logarithm(x))
+ROW_FUNCTION(sqrt, __builtin_elementwise_sqrt(x))
+ROW_FUNCTION(sin, sine(x))
+ROW_FUNCTION(cos, cosine(x))
+ROW_FUNCTION(tan, tangent(x))
+ROW_FUNCTION(tanh, hyperbolic_tangent(x))
+ROW_FUNCTION(sigmoid, sigmoid(x))
+ROW_FUNCTION(absolute, absolute(x))
+ROW_FUNCTION(relu, choose(x <= 0, splat(0), x))
+ROW_FUNCTION(step, keep(x > 0, splat(1)))
+ROW_FUNCTION(one_minus_square, 1 - x * x)
+ROW_FUNCTION(one_plus_square, 1 + x * x)
+ROW_FUNCTION(logistic_slope, x * (1 - x))
+ROW_FUNCTION(clip, held_within(x, -limit, limit))
+ROW_FUNCTION(add, x + y)
+ROW_FUNCTION(subtract, x - y)
+ROW_FUNCTION(multiply, x *y)
+ROW_FUNCTION(divide, x / y)
+ROW_FUNCTION(maximum, choose(y >= x, y, x))
+ROW_FUNCTION(minimum, choose(y < x, y, x))
+ROW_FUNCTION(greater, keep(x > y, splat(1)))
+ROW_FUNCTION(select, choose(x != 0, y, z))
+
+static const RowFunction row_functions[PC_OPERATIONS] = {
+    [PC_ONE] = row_one,
+    [PC_IDENTITY] = row_identity,
+    [PC_RECIPROCAL] = row_reciprocal,
+    [PC_EXP] = row_exp,
+    [PC_LOG] = row_log,
+    [PC_SQRT] = row_sqrt,
+    [PC_SIN] = row_sin,
+    [PC_COS] = row_cos,
+    [PC_TAN] = row_tan,
+    [PC_TANH] = row_tanh,
+    [PC_SIGMOID] = row_sigmoid,
+    [PC_ABSOLUTE] = row_absolute,
+    [PC_RELU] = row_relu,
+    [PC_STEP] = row_step,
+    [PC_ONE_MINUS_SQUARE] = row_one_minus_square,
+    [PC_ONE_PLUS_SQUARE] = row_one_plus_square,
+    [PC_LOGISTIC_SLOPE] = row_logistic_slope,
+    [PC_CLIP] = row_clip,
+    [PC_ADD] = row_add,
+    [PC_SUBTRACT] = row_subtract,
+    [PC_MULTIPLY] = row_multiply,
+    [PC_DIVIDE] = row_divide,
+    [PC_MAXIMUM] = row_maximum,
+    [PC_MINIMUM] = row_minimum,
+    [PC_GREATER] = row_greater,
+    [PC_SELECT] = row_select,
+};
+
+/// One operand within a chunk; `local` has room for a chunk.
+INLINE Stream stream_of(const float *at, int64_t stride, int64_t count, bool whole_vectors, float *local) {
+  if (stride == 0) {
+    store(local, splat(*at));
+    return (Stream){local, 0};
+  }
+  if (stride == 1 && whole_vectors) return (Stream){at, W};
+  for (int64_t i = 0; i < count; i++) local[i] = at[i * stride];
+  for (int64_t i = count; i % W != 0; i++) local[i] = 0;
+  return (Stream){local, W};
+}
+
+static void elementwise_chunk(
+    const pc_elementwise *e, RowFunction function, const pc_axis *axis, int64_t count, float *result, const float *x,
+    const float *y, const float *z, float alpha, float beta) {
+  float local[4][CHUNK] __attribute__((aligned(64)));
+  bool whole = count % W == 0;
+  Stream xs = stream_of(x, axis->x, count, whole, local[0]);
+  Stream ys = stream_of(y, axis->y, count, whole, local[1]);
+  Stream zs = stream_of(z, axis->z, count, whole, local[2]);
+  if (whole && axis->result == 1) {
+    function(count, result, xs, ys, zs, alpha, beta, e->limit);
+  } else {
+    int64_t padded = (count + W - 1) / W * W;
+    if (beta != 0) {
+      for (int64_t i = 0; i < count; i++) local[3][i] = result[i * axis->result];
+      for (int64_t i = count; i < padded; i++) local[3][i] = 0;
+    }
+    function(padded, local[3], xs, ys, zs, alpha, beta, e->limit);
+    for (int64_t i = 0; i < count; i++) result[i * axis->result] = local[3][i];
+  }
+}
+
+static void elementwise_row(
+    const pc_elementwise *e, RowFunction function, const pc_axis *axis, int64_t count, float *result, const float *x,
+    const float *y, const float *z, float alpha, float beta) {
+  bool direct = axis->result == 1 && axis->x <= 1 && axis->x >= 0 && axis->y <= 1 && axis->y >= 0 && axis->z <= 1
+      && axis->z >= 0;
+  for (int64_t i = 0; i < count;) {
+    int64_t rest = count - i;
+    int64_t n = direct && rest >= W ? rest / W * W : rest < CHUNK ? rest : CHUNK;
+    elementwise_chunk(
+        e, function, axis, n, result + i * axis->result, x + i * axis->x, y + i * axis->y, z + i * axis->z, alpha,
+        beta);
+    i += n;
+  }
+}
+
+static void elementwise_axis(
+    const pc_elementwise *e, RowFunction function, int64_t axis, int64_t first, int64_t last, float *result,
+    const float *x, const float *y, const float *z, float alpha, float beta) {
+  const pc_axis *a = e->axes + axis;
+  result += first * a->result, x += first * a->x, y += first * a->y, z += first * a->z;
+  if (axis + 1 == e->rank) {
+    elementwise_row(e, function, a, last - first, result, x, y, z, alpha, beta);
+    return;
+  }
+  for (int64_t i = first; i < last; i++) {
+    elementwise_axis(e, function, axis + 1, 0, a[1].count, result, x, y, z, alpha, beta);
+    result += a->result, x += a->x, y += a->y, z += a->z;
+  }
+}
+
+/// Threads share the outermost axis out, in multiples of 16 so that no two write to one cache line.
+static void elementwise(const void *parameters, const pc_work *work) {
+  const pc_elementwise *e = parameters;
+  int64_t blocks = (e->axes->count + 15) / 16;
+  int64_t first = 16 * part_start(blocks, work->part, work->parts);
+  int64_t last = 16 * part_start(blocks, work->part + 1, work->parts);
+  if (last > e->axes->count) last = e->axes->count;
+  if (first >= last) return;
+  elementwise_axis(
+      e, row_functions[e->operation], 0, first, last, out_tile(&e->result, work), in_tile(&e->x, work),
+      in_tile(&e->y, work), in_tile(&e->z, work), work->coefficients[e->alpha], work->coefficients[e->beta]);
+}

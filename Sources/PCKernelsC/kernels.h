@@ -1,0 +1,69 @@
+// All kernels for one instruction set. The including file defines
+//   SET          the name of the table,
+//   W            floats in a vector,
+//   MOST_ROWS    rows of the micro-kernel (with two vectors),
+//   TARGET       the `target` attribute, where the set is not the platform's own,
+// and nothing else differs between sets.
+#include <math.h>
+#include <string.h>
+
+#include "include/pc_kernels.h"
+#include "foreign.h"
+
+#ifdef TARGET
+#pragma clang attribute push(__attribute__((target(TARGET))), apply_to = function)
+#endif
+
+/// Rows and columns of the filter gradient's block of sums: 4 × 3 vectors, 3 of the image and one of the message.
+#define MOST_OUTPUTS 4
+#define MOST_INPUTS 3
+
+#include "vectors.h"
+#include "elementwise.h"
+#include "micro.h"
+#include "products.h"
+#include "convolutions.h"
+#include "reductions.h"
+
+/// Twelve independent chains of multiply-adds: enough to hide the latency of two units.
+static double exercise(int64_t rounds, float *sink) {
+  V sum[12], x = splat(0.999f), y = splat(0.001f);
+  UNROLL for (int i = 0; i < 12; i++) sum[i] = splat((float)i);
+  for (int64_t round = 0; round < rounds; round++) {
+    UNROLL for (int i = 0; i < 12; i++) sum[i] = sum[i] * x + y;
+  }
+  V total = splat(0);
+  UNROLL for (int i = 0; i < 12; i++) total += sum[i];
+  *sink = total[0];
+  return 2.0 * 12 * W * (double)rounds;
+}
+
+const pc_set SET = {
+    .kernels =
+        {
+            [PC_KERNEL_ELEMENTWISE] = elementwise,
+            [PC_KERNEL_REDUCE] = reduce,
+            [PC_KERNEL_PRODUCTS] = products,
+            [PC_KERNEL_PACK] = pack,
+            [PC_KERNEL_MATRIX] = matrix,
+            [PC_KERNEL_TRANSPOSE] = transpose,
+            [PC_KERNEL_OUTER] = outer,
+            [PC_KERNEL_CONVOLUTION] = convolution,
+            [PC_KERNEL_CONVOLUTION_ANY] = convolution_any,
+            [PC_KERNEL_FILTER_GRADIENT] = filter_gradient,
+            [PC_KERNEL_FILTER_GRADIENT_ANY] = filter_gradient_any,
+            [PC_KERNEL_MAX_POOL] = max_pool,
+            [PC_KERNEL_MAX_POOL_GRADIENT] = max_pool_gradient,
+            [PC_KERNEL_ONE_HOT] = one_hot,
+            [PC_KERNEL_COMBINE] = combine,
+            [PC_KERNEL_FOREIGN] = pc_call_foreign,
+        },
+    .width = W,
+    .block = BLOCK,
+    .scratch_per_tap = 2 * MOST_OUTPUTS * MOST_INPUTS * W,
+    .exercise = exercise,
+};
+
+#ifdef TARGET
+#pragma clang attribute pop
+#endif

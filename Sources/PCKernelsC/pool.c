@@ -1,0 +1,229 @@
+// Threads and the loop that runs a script on them.
+//
+// Threads meet at one barrier: to begin a script, after each phase, and to end it. A thread that waits spins for some
+// microseconds, since phases are short, and then sleeps, so that an idle pool costs nothing.
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "include/pc_kernels.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+// MARK: Denormals
+
+/// Stepwise inference on deep graphs makes denormal numbers, which cost a hundred times as much as others.
+static uint64_t floating_point_mode(void) {
+#if defined(__x86_64__)
+  return _mm_getcsr();
+#elif defined(__aarch64__)
+  uint64_t mode;
+  __asm__ volatile("mrs %0, fpcr" : "=r"(mode));
+  return mode;
+#else
+  return 0;
+#endif
+}
+
+static void set_floating_point_mode(uint64_t mode) {
+#if defined(__x86_64__)
+  _mm_setcsr((unsigned)mode);
+#elif defined(__aarch64__)
+  __asm__ volatile("msr fpcr, %0" : : "r"(mode));
+#else
+  (void)mode;
+#endif
+}
+
+#if defined(__x86_64__)
+#define FLUSH 0x8040u  // flush to zero, denormals are zero
+#else
+#define FLUSH (1u << 24)  // FZ
+#endif
+
+bool pc_denormals_are_zero(void) { return (floating_point_mode() & FLUSH) == FLUSH; }
+
+// MARK: Barrier
+
+struct pc_pool {
+  int64_t threads;
+  pthread_t *handles;
+  int64_t started;
+  pthread_mutex_t in_use;
+
+  pthread_mutex_t sleep;
+  pthread_cond_t wake;
+  _Atomic(int64_t) arrived;
+  _Atomic(int64_t) generation;
+
+  const pc_script *script;
+  bool stops;
+};
+
+static void relax(void) {
+#if defined(__x86_64__)
+  _mm_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
+enum { spins = 1500 };
+
+static void meet(pc_pool *pool) {
+  if (pool->threads == 1) return;
+  int64_t now = atomic_load_explicit(&pool->generation, memory_order_acquire);
+  if (atomic_fetch_add(&pool->arrived, 1) + 1 == pool->threads) {
+    atomic_store_explicit(&pool->arrived, 0, memory_order_relaxed);
+    pthread_mutex_lock(&pool->sleep);
+    atomic_store_explicit(&pool->generation, now + 1, memory_order_release);
+    pthread_cond_broadcast(&pool->wake);
+    pthread_mutex_unlock(&pool->sleep);
+    return;
+  }
+  for (int i = 0; i < spins; i++) {
+    if (atomic_load_explicit(&pool->generation, memory_order_acquire) != now) return;
+    relax();
+  }
+  pthread_mutex_lock(&pool->sleep);
+  while (atomic_load_explicit(&pool->generation, memory_order_acquire) == now)
+    pthread_cond_wait(&pool->wake, &pool->sleep);
+  pthread_mutex_unlock(&pool->sleep);
+}
+
+// MARK: Scripts
+
+static void run_spans(const pc_script *s, const pc_phase *phase, const pc_work *work) {
+  for (int64_t i = phase->first; i < phase->first + phase->count; i++) {
+    const pc_span *span = s->spans + i;
+    for (int64_t n = 0; n < span->repeat; n++)
+      for (int64_t c = span->first; c < span->first + span->count; c++) {
+        const pc_call *call = s->calls + c;
+        if (call->alone && work->part != 0) continue;
+        call->kernel(call->parameters, work);
+      }
+  }
+}
+
+static void run_phase(pc_pool *pool, const pc_script *s, const pc_phase *phase, int64_t thread) {
+  pc_work work = {.coefficients = s->coefficients, .scratch = s->scratch + thread * s->scratch_stride};
+  if (phase->together) {
+    work.live = 1;
+    work.part = thread, work.parts = pool->threads;
+    run_spans(s, phase, &work);
+  } else {
+    work.parts = 1;
+    for (int64_t tile = thread; tile < s->tiles; tile += pool->threads) {
+      int64_t rest = s->batch - tile * s->lanes;
+      work.tile = tile;
+      work.live = rest < s->lanes ? rest : s->lanes;
+      run_spans(s, phase, &work);
+    }
+  }
+  meet(pool);
+}
+
+static void run_script(pc_pool *pool, int64_t thread) {
+  const pc_script *s = pool->script;
+  for (int64_t b = 0; b < s->block_count; b++)
+    for (int64_t n = 0; n < s->blocks[b].repeat; n++)
+      for (int64_t p = 0; p < s->blocks[b].count; p++)
+        run_phase(pool, s, s->phases + s->blocks[b].first + p, thread);
+}
+
+typedef struct {
+  pc_pool *pool;
+  int64_t thread;
+} Worker;
+
+static void *work(void *argument) {
+  Worker worker = *(Worker *)argument;
+  free(argument);
+  set_floating_point_mode(floating_point_mode() | FLUSH);
+  while (true) {
+    meet(worker.pool);
+    if (worker.pool->stops) return NULL;
+    run_script(worker.pool, worker.thread);
+    meet(worker.pool);
+  }
+}
+
+void pc_pool_run(pc_pool *pool, const pc_script *script) {
+  pc_pool_lock(pool);
+  uint64_t mode = floating_point_mode();
+  set_floating_point_mode(mode | FLUSH);
+  pool->script = script;
+  meet(pool);
+  run_script(pool, 0);
+  meet(pool);
+  set_floating_point_mode(mode);
+  pc_pool_unlock(pool);
+}
+
+void pc_pool_lock(pc_pool *pool) { pthread_mutex_lock(&pool->in_use); }
+void pc_pool_unlock(pc_pool *pool) { pthread_mutex_unlock(&pool->in_use); }
+
+// MARK: Life
+
+static void release(pc_pool *pool) {
+  pthread_mutex_destroy(&pool->in_use);
+  pthread_mutex_destroy(&pool->sleep);
+  pthread_cond_destroy(&pool->wake);
+  free(pool->handles);
+  free(pool);
+}
+
+void pc_pool_destroy(pc_pool *pool) {
+  // Threads that never started would be waited for in vain.
+  pool->threads = pool->started + 1;
+  pool->stops = true;
+  meet(pool);
+  for (int64_t i = 0; i < pool->started; i++) pthread_join(pool->handles[i], NULL);
+  release(pool);
+}
+
+pc_pool *pc_pool_create(int64_t threads) {
+  pc_pool *pool = calloc(1, sizeof *pool);
+  if (!pool) return NULL;
+  pool->threads = threads;
+  pool->handles = calloc((size_t)threads, sizeof *pool->handles);
+  pthread_mutex_init(&pool->in_use, NULL);
+  pthread_mutex_init(&pool->sleep, NULL);
+  pthread_cond_init(&pool->wake, NULL);
+  if (!pool->handles) {
+    release(pool);
+    return NULL;
+  }
+  for (int64_t i = 1; i < threads; i++) {
+    Worker *worker = malloc(sizeof *worker);
+    if (worker) *worker = (Worker){pool, i};
+    if (!worker || pthread_create(&pool->handles[i - 1], NULL, work, worker) != 0) {
+      free(worker);
+      pc_pool_destroy(pool);
+      return NULL;
+    }
+    pool->started = i;
+  }
+  return pool;
+}
+
+// MARK: Memory and time
+
+float *pc_allocate(int64_t count) {
+  size_t bytes = ((size_t)count * sizeof(float) + 63) / 64 * 64;
+  float *memory = aligned_alloc(64, bytes == 0 ? 64 : bytes);
+  if (memory) memset(memory, 0, bytes);
+  return memory;
+}
+
+void pc_free(float *memory) { free(memory); }
+
+double pc_seconds(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}

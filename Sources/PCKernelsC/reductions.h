@@ -1,0 +1,196 @@
+// Reductions, pooling, one-hot codes, sums over tiles: simple loops over lanes.
+
+// MARK: Reductions
+
+typedef struct {
+  const pc_reduce *parameters;
+  int64_t vectors;
+  V value[MOST_VECTORS];
+  V largest[MOST_VECTORS];
+} Reducing;
+
+/// What happens to each element: added, compared, or added as its exponential relative to the largest.
+typedef enum { ADD, COMPARE, ADD_EXPONENTIAL } Visit;
+
+INLINE void visit(Reducing *r, Visit kind, const float *x) {
+  const int64_t lane = r->parameters->x.lane;
+  for (int64_t v = 0; v < r->vectors; v++) {
+    V element = get(x, lane, v);
+    if (kind == ADD) r->value[v] += element;
+    if (kind == COMPARE) r->largest[v] = choose(element >= r->largest[v], element, r->largest[v]);
+    if (kind == ADD_EXPONENTIAL) r->value[v] += exponential(element - r->largest[v]);
+  }
+}
+
+static void visit_axis(Reducing *r, Visit kind, int64_t axis, const float *x) {
+  const pc_reduce *p = r->parameters;
+  if (axis == p->reduced_rank) {
+    visit(r, kind, x);
+    return;
+  }
+  const pc_axis *a = p->reduced + axis;
+  if (axis + 1 < p->reduced_rank) {
+    for (int64_t i = 0; i < a->count; i++) visit_axis(r, kind, axis + 1, x + i * a->x);
+  } else if (kind == ADD) {
+    for (int64_t i = 0; i < a->count; i++) visit(r, ADD, x + i * a->x);
+  } else if (kind == COMPARE) {
+    for (int64_t i = 0; i < a->count; i++) visit(r, COMPARE, x + i * a->x);
+  } else {
+    for (int64_t i = 0; i < a->count; i++) visit(r, ADD_EXPONENTIAL, x + i * a->x);
+  }
+}
+
+static void reduce_axis(
+    Reducing *r, const pc_work *work, int64_t axis, float *result, const float *x, float alpha, float beta) {
+  const pc_reduce *p = r->parameters;
+  if (axis < p->rank) {
+    const pc_axis *a = p->axes + axis;
+    for (int64_t i = 0; i < a->count; i++)
+      reduce_axis(r, work, axis + 1, result + i * a->result, x + i * a->x, alpha, beta);
+    return;
+  }
+  for (int64_t v = 0; v < r->vectors; v++) {
+    r->value[v] = splat(0);
+    r->largest[v] = splat(-__builtin_inff());
+  }
+  if (p->reduction == PC_SUM) {
+    visit_axis(r, ADD, 0, x);
+  } else {
+    visit_axis(r, COMPARE, 0, x);
+    if (p->reduction == PC_LOG_SUM_EXP) {
+      visit_axis(r, ADD_EXPONENTIAL, 0, x);
+      for (int64_t v = 0; v < r->vectors; v++) {
+        V largest = r->largest[v];
+        r->value[v] = choose(absolute(largest) < __builtin_inff(), largest + logarithm(r->value[v]), largest);
+      }
+    } else {
+      for (int64_t v = 0; v < r->vectors; v++) r->value[v] = r->largest[v];
+    }
+  }
+  finish(result, p->result.lane, p->sums, r->value, r->vectors, work->live, alpha, beta);
+}
+
+static void reduce(const void *parameters, const pc_work *work) {
+  const pc_reduce *p = parameters;
+  Reducing r = {.parameters = p, .vectors = vectors_of(p->lanes)};
+  reduce_axis(
+      &r, work, 0, out_tile(&p->result, work), in_tile(&p->x, work), work->coefficients[p->alpha],
+      work->coefficients[p->beta]);
+}
+
+static void combine_axis(const pc_combine *c, int64_t axis, int64_t first, int64_t last, float *result, const float *x,
+    float alpha, float beta) {
+  const pc_axis *a = c->axes + axis;
+  for (int64_t i = first; i < last; i++) {
+    float *at = result + i * a->result;
+    const float *from = x + i * a->x;
+    if (axis + 1 < c->rank) {
+      combine_axis(c, axis + 1, 0, a[1].count, at, from, alpha, beta);
+      continue;
+    }
+    float total = 0;
+    for (int64_t tile = 0; tile < c->tiles; tile++) total += from[tile * c->x.tile];
+    *at = beta == 0 ? alpha * total : beta * *at + alpha * total;
+  }
+}
+
+static void combine(const void *parameters, const pc_work *work) {
+  const pc_combine *c = parameters;
+  int64_t count = c->axes->count;
+  combine_axis(
+      c, 0, part_start(count, work->part, work->parts), part_start(count, work->part + 1, work->parts), c->result.base,
+      c->x.base, work->coefficients[c->alpha], work->coefficients[c->beta]);
+}
+
+// MARK: Pooling
+
+static void max_pool(const void *parameters, const pc_work *work) {
+  const pc_pooling *p = parameters;
+  const float alpha = work->coefficients[p->alpha], beta = work->coefficients[p->beta];
+  const int64_t vectors = vectors_of(p->lanes);
+  for (int64_t c = 0; c < p->channels; c++)
+    for (int64_t y = 0; y < p->rows; y++)
+      for (int64_t x = 0; x < p->columns; x++) {
+        const float *image = in_tile(&p->image, work) + c * p->image_channel;
+        float *value = out_tile(&p->values, work) + c * p->values_channel + y * p->values_row + x * p->values_column;
+        float *winner =
+            out_tile(&p->winners, work) + c * p->winners_channel + y * p->winners_row + x * p->winners_column;
+        int64_t top = y * p->stride_rows - p->padding_rows, left = x * p->stride_columns - p->padding_columns;
+        for (int64_t v = 0; v < vectors; v++) {
+          V best = splat(-__builtin_inff()), position = splat(0);
+          for (int64_t i = top < 0 ? -top : 0; i < p->window_rows && top + i < p->image_rows; i++)
+            for (int64_t j = left < 0 ? -left : 0; j < p->window_columns && left + j < p->image_columns; j++) {
+              V candidate =
+                  get(image + (top + i) * p->image_row + (left + j) * p->image_column, p->image.lane, v);
+              I wins = (candidate > best) | (candidate != candidate);
+              best = choose(wins, candidate, best);
+              position = choose(wins, splat((float)(i * p->window_columns + j)), position);
+            }
+          blend(value, p->values.lane, v, best, alpha, beta);
+          blend(winner, p->winners.lane, v, position, 1, 0);
+        }
+      }
+}
+
+/// The first and last window that cover position `at`.
+INLINE int64_t first_window(int64_t at, int64_t window, int64_t stride) {
+  return at < window ? 0 : (at - window) / stride + 1;
+}
+INLINE int64_t last_window(int64_t at, int64_t stride, int64_t windows) {
+  return at / stride < windows ? at / stride : windows - 1;
+}
+
+/// Each element of the image gathers from the windows that cover it, so that nothing is written twice.
+static void max_pool_gradient(const void *parameters, const pc_work *work) {
+  const pc_pooling *p = parameters;
+  const float alpha = work->coefficients[p->alpha], beta = work->coefficients[p->beta];
+  const int64_t vectors = vectors_of(p->lanes);
+  for (int64_t c = 0; c < p->channels; c++)
+    for (int64_t row = 0; row < p->image_rows; row++)
+      for (int64_t column = 0; column < p->image_columns; column++) {
+        const float *message = in_tile(&p->values, work) + c * p->values_channel;
+        const float *winners = in_tile(&p->winners, work) + c * p->winners_channel;
+        float *result =
+            out_tile(&p->image, work) + c * p->image_channel + row * p->image_row + column * p->image_column;
+        const int64_t down = row + p->padding_rows, right = column + p->padding_columns;
+        const int64_t y0 = first_window(down, p->window_rows, p->stride_rows);
+        const int64_t y1 = last_window(down, p->stride_rows, p->rows);
+        const int64_t x0 = first_window(right, p->window_columns, p->stride_columns);
+        const int64_t x1 = last_window(right, p->stride_columns, p->columns);
+        for (int64_t v = 0; v < vectors; v++) {
+          V sum = splat(0);
+          for (int64_t y = y0; y <= y1; y++)
+            for (int64_t x = x0; x <= x1; x++) {
+              int64_t here = (down - y * p->stride_rows) * p->window_columns + right - x * p->stride_columns;
+              V winner = get(winners + y * p->winners_row + x * p->winners_column, p->winners.lane, v);
+              V m = get(message + y * p->values_row + x * p->values_column, p->values.lane, v);
+              sum += keep(winner == (float)here, m);
+            }
+          blend(result, p->image.lane, v, sum, alpha, beta);
+        }
+      }
+}
+
+// MARK: One-hot codes
+
+static void one_hot_axis(
+    const pc_one_hot *o, int64_t axis, float *result, const float *x, float alpha, float beta) {
+  if (axis < o->rank) {
+    const pc_axis *a = o->axes + axis;
+    for (int64_t i = 0; i < a->count; i++)
+      one_hot_axis(o, axis + 1, result + i * a->result, x + i * a->x, alpha, beta);
+    return;
+  }
+  for (int64_t k = 0; k < o->classes; k++)
+    for (int64_t v = 0; v < vectors_of(o->lanes); v++)
+      blend(
+          result + k * o->class_stride, o->result.lane, v, keep(get(x, o->x.lane, v) == (float)k, splat(1)), alpha,
+          beta);
+}
+
+static void one_hot(const void *parameters, const pc_work *work) {
+  const pc_one_hot *o = parameters;
+  one_hot_axis(
+      o, 0, out_tile(&o->result, work), in_tile(&o->x, work), work->coefficients[o->alpha],
+      work->coefficients[o->beta]);
+}

@@ -1,0 +1,196 @@
+// Vectors of W floats and their elementary functions, in the compiler's portable vector arithmetic.
+//
+// Included once for each instruction set, with W defined and the set's `target` attribute in force. `a * b + c` in one
+// expression is one fused operation where the set has it.
+//
+// Aims, in this order: correct infinities and NaN; relative errors of a few units in the last place; speed. The
+// polynomials are Taylor's, after an argument reduction to where their remainder is below half a unit in the last place.
+
+typedef float V __attribute__((vector_size(W * 4), aligned(4), may_alias));
+typedef int32_t I __attribute__((vector_size(W * 4), aligned(4), may_alias));
+typedef double D __attribute__((vector_size(W * 8), aligned(8), may_alias));
+typedef int64_t L __attribute__((vector_size(W * 8), aligned(8), may_alias));
+
+#define INLINE static inline __attribute__((always_inline))
+#define UNROLL _Pragma("clang loop unroll(full)")
+
+INLINE V load(const float *p) { return *(const V *)p; }
+INLINE void store(float *p, V x) { *(V *)p = x; }
+INLINE V splat(float x) { return (V){} + x; }
+
+/// x where the mask is set, y elsewhere.
+INLINE V choose(I mask, V x, V y) { return (V)((mask & (I)x) | (~mask & (I)y)); }
+/// x where the mask is set, 0 elsewhere.
+INLINE V keep(I mask, V x) { return (V)(mask & (I)x); }
+
+INLINE V absolute(V x) { return (V)((I)x & 0x7fffffff); }
+INLINE V with_sign_of(V x, V sign) { return (V)(((I)x & 0x7fffffff) | ((I)sign & (int32_t)0x80000000)); }
+INLINE V held_within(V x, float low, float high) {
+  x = choose(x < low, splat(low), x);
+  return choose(x > high, splat(high), x);
+}
+/// The nearest whole number, for |x| < 2²²: adding 1.5 · 2²³ leaves no room for a fraction.
+INLINE V nearest(V x) { return (x + 0x1.8p23f) - 0x1.8p23f; }
+/// 2ⁿ for whole −126 ≤ n ≤ 127.
+INLINE V power_of_two(I n) { return (V)((n + 127) << 23); }
+
+/// x = n · ln 2 + r with |r| ≤ ½ ln 2: returns r. The upper part of ln 2 has 9 bits, so that its product with n is exact.
+INLINE V reduce_by_ln2(V x, I *n) {
+  V whole = nearest(x * 0x1.715476p+0f);
+  *n = __builtin_convertvector(whole, I);
+  V r = x - whole * 0x1.63p-1f;
+  return r + whole * 0x1.bd0106p-13f;
+}
+
+/// eʳ − 1 for |r| ≤ ½ ln 2.
+INLINE V exp_minus_one_reduced(V r) {
+  V p = splat(1.f / 5040);
+  p = p * r + 1.f / 720;
+  p = p * r + 1.f / 120;
+  p = p * r + 1.f / 24;
+  p = p * r + 1.f / 6;
+  p = p * r + 0.5f;
+  return r + (r * r) * p;
+}
+
+/// Beyond ±104 the result is 0 or infinity all the same. 2ⁿ is applied in halves because n reaches past 127.
+INLINE V exponential(V x) {
+  I n;
+  V q = exp_minus_one_reduced(reduce_by_ln2(held_within(x, -104, 104), &n));
+  I half = n >> 1;
+  return (q + 1) * power_of_two(half) * power_of_two(n - half);
+}
+
+/// tanh |x| = q / (q + 2) with q = e^{2|x|} − 1 = 2ⁿ(eʳ − 1) + (2ⁿ − 1), in which nothing cancels. From 10 on it rounds to 1.
+INLINE V hyperbolic_tangent(V x) {
+  I n;
+  V r = reduce_by_ln2(2 * held_within(absolute(x), 0, 10), &n);
+  V scale = power_of_two(n);
+  V q = exp_minus_one_reduced(r) * scale + (scale - 1);
+  return with_sign_of(q / (q + 2), x);
+}
+
+INLINE V sigmoid(V x) { return 1 / (1 + exponential(-x)); }
+
+/// x = m · 2ᵉ with √½ ≤ m < √2; log m = 2 artanh s = 2s + 2s³/3 + …, s = (m − 1)/(m + 1).
+INLINE V logarithm(V x) {
+  I bits = (I)x - 0x3f3504f3;
+  V e = __builtin_convertvector(bits >> 23, V);
+  V m = (V)((bits & 0x007fffff) + 0x3f3504f3);
+  V s = (m - 1) / (m + 1);
+  V t = s * s;
+  V p = splat(2.f / 9);
+  p = p * t + 2.f / 7;
+  p = p * t + 2.f / 5;
+  p = p * t + 2.f / 3;
+  V y = e * 0x1.63p-1f + (2 * s + (s * t * p - e * 0x1.bd0106p-13f));
+  y = choose(x == 0, splat(-__builtin_inff()), y);
+  y = choose((x < 0) | (x != x), splat(__builtin_nanf("")), y);
+  return choose(x == __builtin_inff(), x, y);
+}
+
+/// x = n · π/2 + r with |r| ≤ π/4, computed in double: the upper part of π/2 has 33 bits, so that its product with n is
+/// exact as long as |n| < 2²⁰. Returns r; only the last two bits of n matter.
+INLINE V reduce_by_half_pi(V x, I *n) {
+  D wide = __builtin_convertvector(x, D);
+  D whole = (wide * 0x1.45f306dc9c883p-1 + 0x1.8p52) - 0x1.8p52;
+  *n = __builtin_convertvector(__builtin_convertvector(whole, V), I);
+  D r = (wide - whole * 0x1.921fb544p+0) - whole * 0x1.0b4611a626331p-34;
+  return __builtin_convertvector(r, V);
+}
+
+INLINE V sine_reduced(V r) {
+  V t = r * r;
+  V p = splat(1.f / 362880);
+  p = p * t - 1.f / 5040;
+  p = p * t + 1.f / 120;
+  p = p * t - 1.f / 6;
+  return r + r * t * p;
+}
+
+INLINE V cosine_reduced(V r) {
+  V t = r * r;
+  V p = splat(-1.f / 3628800);
+  p = p * t + 1.f / 40320;
+  p = p * t - 1.f / 720;
+  p = p * t + 1.f / 24;
+  return 1 - (0.5f * t - t * t * p);
+}
+
+/// Beyond this the C library takes over, number by number.
+#define LARGEST_ANGLE 0x1p20f
+
+INLINE bool any(I mask) {
+  int32_t found = 0;
+  for (int i = 0; i < W; i++) found |= mask[i];
+  return found != 0;
+}
+
+INLINE V large_angles(V x, V y, double (*function)(double)) {
+  I large = absolute(x) > LARGEST_ANGLE;
+  if (any(large))
+    for (int i = 0; i < W; i++)
+      if (large[i]) y[i] = (float)function(x[i]);
+  return y;
+}
+
+INLINE V sine(V x) {
+  I n;
+  V r = reduce_by_half_pi(x, &n);
+  V y = choose((n & 1) != 0, cosine_reduced(r), sine_reduced(r));
+  return large_angles(x, (V)((I)y ^ ((n & 2) << 30)), sin);
+}
+
+INLINE V cosine(V x) {
+  I n;
+  V r = reduce_by_half_pi(x, &n);
+  V y = choose((n & 1) != 0, sine_reduced(r), cosine_reduced(r));
+  return large_angles(x, (V)((I)y ^ (((n + 1) & 2) << 30)), cos);
+}
+
+INLINE V tangent(V x) {
+  I n;
+  V r = reduce_by_half_pi(x, &n);
+  V s = sine_reduced(r), c = cosine_reduced(r);
+  I odd = (n & 1) != 0;
+  return large_angles(x, choose(odd, -c, s) / choose(odd, s, c), tan);
+}
+
+// MARK: Lanes
+//
+// A value of a tile is `lanes` floats, so lanes / W vectors; a value that all examples share counts as one vector of
+// equal numbers, of which the first is stored.
+
+#define MOST_VECTORS (32 / W)
+
+INLINE int64_t vectors_of(int64_t lanes) { return lanes < W ? 1 : lanes / W; }
+
+INLINE const float *in_tile(const pc_place *place, const pc_work *work) { return place->base + work->tile * place->tile; }
+INLINE float *out_tile(const pc_place *place, const pc_work *work) { return place->base + work->tile * place->tile; }
+
+INLINE V get(const float *p, int64_t lane, int64_t vector) { return lane ? load(p + vector * W) : splat(*p); }
+
+INLINE void blend(float *p, int64_t lane, int64_t vector, V value, float alpha, float beta) {
+  value *= alpha;
+  if (lane) {
+    float *at = p + vector * W;
+    store(at, beta == 0 ? value : beta * load(at) + value);
+  } else {
+    *p = beta == 0 ? value[0] : beta * *p + value[0];
+  }
+}
+
+/// Stores the vectors of one value, or their sum over the live lanes.
+INLINE void finish(
+    float *p, int64_t lane, bool sums, const V *value, int64_t vectors, int64_t live, float alpha, float beta) {
+  if (sums) {
+    float total = 0;
+    for (int64_t l = 0; l < live; l++) total += ((const float *)value)[l];
+    *p = beta == 0 ? alpha * total : beta * *p + alpha * total;
+  } else {
+    for (int64_t v = 0; v < vectors; v++) blend(p, lane, v, value[v], alpha, beta);
+  }
+}
+
+/// The part of `count` that is this thread's.
+INLINE int64_t part_start(int64_t count, int64_t part, int64_t parts) { return count * part / parts; }

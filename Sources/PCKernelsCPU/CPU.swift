@@ -1,0 +1,109 @@
+import PCKernels
+import PCKernelsC
+import PCPrimitives
+
+/// The fast backend: Float, on the processor's cores, by kernels of our own that need nothing installed.
+///
+/// A batch is cut into tiles of 8, 16 or 32 examples whose numbers lie beside one another, and a thread carries one
+/// tile through all consecutive instructions (the whole of a repeated section) before it takes the next, so that a
+/// tile's values stay in the cache. Results do not depend on the number of threads, bit for bit: work is split by tiles and
+/// by elements of the result, and sums over examples have an order that the batch size alone decides.
+///
+/// Denormal numbers count as 0. Index buffers hold Float: indices are exact up to 2²⁴.
+///
+/// Executables and storage of one `CPU` share its threads; of two that are used at once, one waits.
+public struct CPU: Backend {
+  public let name = "cpu"
+  public var epsilon: Double { 0x1p-23 }
+
+  /// Threads that share the work, the caller's own counted in.
+  public let threads: Int
+  public let instructionSet: InstructionSet
+
+  let pool: ThreadPool
+
+  /// The vector instructions that the kernels are compiled for.
+  public enum InstructionSet: String, CaseIterable, Sendable {
+    case avx512
+    case avx2
+    /// 128 bits, which every machine has: SSE2 or NEON.
+    case portable = "128"
+
+    /// Whether this machine can run it.
+    public var isSupported: Bool { kernels != nil }
+
+    /// The widest that this machine supports.
+    public static var best: InstructionSet { allCases.first(where: \.isSupported) ?? .portable }
+  }
+
+  /// - Parameters:
+  ///   - threads: as many as there are processors, unless stated. More gain nothing.
+  ///   - instructionSet: the widest that the machine supports, unless stated.
+  public init(threads: Int? = nil, instructionSet: InstructionSet? = nil) throws {
+    let threads = threads ?? processorCount()
+    let set = instructionSet ?? .best
+    guard threads >= 1 else { throw CPUError.threads(threads) }
+    guard set.isSupported else { throw CPUError.instructionSet(set) }
+    guard let pool = ThreadPool(threads: threads) else { throw CPUError.noThreads(threads) }
+    self.threads = threads
+    self.instructionSet = set
+    self.pool = pool
+  }
+
+  public func makeStorage(for buffer: Buffer) throws -> any Storage {
+    guard !buffer.isBatched else { fatalError("persistent buffer \(buffer.name) must not be batched") }
+    guard let memory = Memory(count: buffer.count) else { throw CPUError.memory(buffer.name, bytes: 4 * buffer.count) }
+    return CPUStorage(memory: memory, pool: pool)
+  }
+
+  public func compile(
+    _ program: Program, batchSize: Int, bindings: [Int: any Storage]
+  ) throws -> any Executable {
+    let violations = program.violations()
+    guard violations.isEmpty else { fatalError("a program that is not well formed: \(violations[0])") }
+    guard batchSize >= 1 else { fatalError("a batch of \(batchSize) examples; there must be at least one") }
+    let lanes = batchSize > 16 ? 32 : batchSize > 8 ? 16 : 8
+    guard let set = instructionSet.kernels(lanes: lanes) else {
+      fatalError("instruction set \(instructionSet.rawValue) is gone from this machine")
+    }
+    var lowering = try Lowering(program, batchSize: batchSize, lanes: lanes, set: set, bindings: bindings)
+    try lowering.lowerAll()
+    return try CPUExecutable(lowering, pool: pool)
+  }
+}
+
+extension CPU.InstructionSet {
+  var kernels: UnsafePointer<pc_set>? {
+    switch self {
+    case .avx512: pc_find_set(PC_AVX512)
+    case .avx2: pc_find_set(PC_AVX2)
+    case .portable: pc_find_set(PC_PORTABLE)
+    }
+  }
+
+  /// A tile must fill a vector at least: tiles of 8 examples go to AVX2 on machines with AVX-512 too.
+  func kernels(lanes: Int) -> UnsafePointer<pc_set>? {
+    guard let set = kernels else { return nil }
+    return lanes < Int(set.pointee.width) ? CPU.InstructionSet.avx2.kernels : set
+  }
+}
+
+/// Why a CPU backend or its memory can't be had.
+public enum CPUError: Error, CustomStringConvertible {
+  case threads(Int)
+  case noThreads(Int)
+  case instructionSet(CPU.InstructionSet)
+  case memory(String, bytes: Int)
+
+  public var description: String {
+    switch self {
+    case .threads(let count): "The CPU backend was asked for \(count) threads; give it at least one."
+    case .noThreads(let count): "The system refused to start \(count) threads; ask for fewer."
+    case .instructionSet(let set):
+      "This machine does not have the instruction set \(set.rawValue); it has "
+        + CPU.InstructionSet.allCases.filter(\.isSupported).map(\.rawValue).joined(separator: ", ") + "."
+    case .memory(let name, let bytes):
+      "There is no memory for \(name), which takes \(bytes) bytes; use a smaller batch or model."
+    }
+  }
+}

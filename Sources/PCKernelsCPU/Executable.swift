@@ -1,0 +1,143 @@
+import PCKernels
+import PCKernelsC
+import PCPrimitives
+
+/// A lowered program, its memory, and the scripts that were run so far, ready to be run again.
+final class CPUExecutable: Executable {
+  let batchSize: Int
+  private let program: Program
+  private let pool: ThreadPool
+  private let lanes: Int
+  private let buffers: [Memory]
+  private let calls: Calls
+  private let scratch: Memory
+  private let scratchStride: Int
+  private let coefficients: Memory
+  private var plans: [[Passage]: Plan] = [:]
+
+  let byteCount: Int
+
+  init(_ lowering: Lowering, pool: ThreadPool) throws {
+    batchSize = lowering.batchSize
+    program = lowering.program
+    self.pool = pool
+    lanes = lowering.lanes
+    buffers = lowering.buffers
+    calls = Calls(lowering)
+    scratchStride = (lowering.scratchCount + 31) / 16 * 16
+    guard let scratch = Memory(count: scratchStride * pool.threads) else {
+      throw CPUError.memory("scratch space", bytes: 4 * scratchStride * pool.threads)
+    }
+    self.scratch = scratch
+    guard let coefficients = Memory(count: lowering.coefficients.count) else {
+      throw CPUError.memory("coefficients", bytes: 4 * lowering.coefficients.count)
+    }
+    self.coefficients = coefficients
+    for (i, value) in lowering.coefficients.enumerated() { coefficients.base[i] = value }
+    let own = zip(program.buffers, buffers).filter { !$0.0.isPersistent }.map { $0.1.count }
+    byteCount =
+      4 * (own.reduce(0, +) + lowering.workspaces.reduce(0) { $0 + $1.count } + scratch.count + coefficients.count)
+  }
+
+  func setSlot(_ slot: Int, to value: Double) {
+    guard program.slots.indices.contains(slot) else { fatalError("coefficient \(slot) does not exist") }
+    coefficients.base[slot] = Float(value)
+  }
+
+  // MARK: Numbers in and out
+
+  func upload(_ values: UnsafeBufferPointer<Float>, to buffer: Int) {
+    upload(values.baseAddress, count: values.count, to: buffer, pc_scatter_float)
+  }
+
+  func upload(_ values: UnsafeBufferPointer<Double>, to buffer: Int) {
+    upload(values.baseAddress, count: values.count, to: buffer, pc_scatter_double)
+  }
+
+  func upload(_ values: UnsafeBufferPointer<Int32>, to buffer: Int) {
+    upload(values.baseAddress, count: values.count, to: buffer, pc_scatter_int32)
+  }
+
+  private func upload<Number>(
+    _ values: UnsafePointer<Number>?, count: Int, to buffer: Int,
+    _ scatter: (UnsafePointer<Number>?, UnsafeMutablePointer<Float>?, Int64, Int64, Int64) -> Void
+  ) {
+    let declaration = program.buffers[buffer]
+    let examples = declaration.isBatched ? batchSize : 1
+    guard count == declaration.count * examples else {
+      fatalError("upload of \(count) numbers into \(declaration.name), which holds \(declaration.count * examples)")
+    }
+    pool.exclusively {
+      scatter(
+        values, buffers[buffer].base, Int64(examples), Int64(declaration.count),
+        declaration.isBatched ? Int64(lanes) : 1)
+    }
+  }
+
+  func download(_ buffer: Int) -> [Double] {
+    let declaration = program.buffers[buffer]
+    let examples = declaration.isBatched ? batchSize : 1
+    return pool.exclusively {
+      Array(unsafeUninitializedCapacity: declaration.count * examples) { values, initialized in
+        pc_gather_double(
+          buffers[buffer].base, values.baseAddress, Int64(examples), Int64(declaration.count),
+          declaration.isBatched ? Int64(lanes) : 1)
+        initialized = declaration.count * examples
+      }
+    }
+  }
+
+  // MARK: Running
+
+  func run(_ script: [Passage]) {
+    let plan: Plan
+    if let known = plans[script] {
+      plan = known
+    } else {
+      plan = Plan(script, calls: calls)
+      plans[script] = plan
+    }
+    pool.run(
+      pc_script(
+        calls: calls.pointers.base, spans: plan.spans.base, phases: plan.phases.base, blocks: plan.blocks.base,
+        block_count: Int64(plan.blocks.count), tiles: Int64((batchSize + lanes - 1) / lanes), lanes: Int64(lanes),
+        batch: Int64(batchSize), coefficients: coefficients.base, scratch: scratch.base,
+        scratch_stride: Int64(scratchStride)))
+  }
+}
+
+/// The calls of a program in C's hands, with everything that they point to.
+final class Calls {
+  let sections: [Range<Int>]
+  let packing: Range<Int>
+  let calls: [Call]
+  let pointers: CArray<pc_call>
+  private let parameters: [AnyObject]
+  private let workspaces: [Memory]
+
+  init(_ lowering: Lowering) {
+    sections = lowering.sections
+    packing = lowering.calls.count..<(lowering.calls.count + lowering.packs.count)
+    calls = lowering.calls + lowering.packs
+    pointers = CArray(calls.map { pc_call(kernel: $0.kernel, parameters: $0.parameters, alone: $0.kind == .alone) })
+    parameters = lowering.parameters
+    workspaces = lowering.workspaces
+  }
+}
+
+/// A fixed array with an address.
+final class CArray<Element> {
+  let base: UnsafeMutablePointer<Element>
+  let count: Int
+
+  init(_ elements: [Element]) {
+    count = elements.count
+    base = .allocate(capacity: max(count, 1))
+    for (i, element) in elements.enumerated() { (base + i).initialize(to: element) }
+  }
+
+  deinit {
+    base.deinitialize(count: count)
+    base.deallocate()
+  }
+}

@@ -1,0 +1,317 @@
+import PCKernels
+import PCKernelsC
+import PCPrimitives
+
+// Contractions and convolutions.
+
+extension Lowering {
+  // MARK: Contract
+
+  mutating func lowerContract(_ extents: [Int], _ instruction: Instruction) throws {
+    let result = operand(instruction.results[0])
+    let lhs = operand(instruction.operands[0])
+    let rhs = operand(instruction.operands[1])
+    let kept = Array(extents.dropLast())
+    guard !kept.contains(0) else { return }
+    switch (result.isBatched, lhs.isBatched, rhs.isBatched) {
+    case (true, true, false): try lowerSharedWeights(extents, instruction, isWeightFirst: false)
+    case (true, false, true): try lowerSharedWeights(extents, instruction, isWeightFirst: true)
+    case (false, true, true): try lowerOuter(extents, instruction)
+    default: try lowerProducts(extents, instruction)
+    }
+  }
+
+  /// One operand is the same for all examples: it supplies the rows of the micro-kernel, the other the vectors.
+  private mutating func lowerSharedWeights(
+    _ extents: [Int], _ instruction: Instruction, isWeightFirst: Bool
+  ) throws {
+    let groupRank = extents.count - 3
+    let rowAxis = isWeightFirst ? groupRank : groupRank + 1
+    let columnAxis = isWeightFirst ? groupRank + 1 : groupRank
+    let depthAxis = groupRank + 2
+    let weightView = instruction.operands[isWeightFirst ? 0 : 1]
+    let source = operand(instruction.operands[isWeightFirst ? 1 : 0])
+    let result = operand(instruction.results[0])
+    let groupExtents = Array(extents.prefix(groupRank))
+    let offsets = Lowering.offsets(groupExtents, strides: weightView.strides)
+    let distinct = Array(Set(offsets)).sorted()
+    let position = Dictionary(uniqueKeysWithValues: distinct.enumerated().map { ($1, $0) })
+    let weights = try pack(
+      weightView, offsets: distinct, rows: extents[rowAxis], row: weightView.strides[rowAxis],
+      counts: [1, 1, extents[depthAxis]], strides: [0, 0, weightView.strides[depthAxis]])
+    let sources = Lowering.offsets(groupExtents, strides: source.strides)
+    let results = Lowering.offsets(groupExtents, strides: result.strides)
+    let size = extents[rowAxis] * extents[depthAxis]
+    let groups = offsets.indices.map {
+      pc_group(
+        weights: Int64((position[offsets[$0]] ?? 0) * size), source: Int64(sources[$0]), result: Int64(results[$0]))
+    }
+    call(
+      PC_KERNEL_MATRIX,
+      pc_matrix(
+        alpha: coefficient(instruction.alpha), beta: coefficient(instruction.beta), lanes: Int64(lanes),
+        groups: Int64(groups.count), group: array(groups), rows: Int64(extents[rowAxis]),
+        columns: Int64(extents[columnAxis]), depth: Int64(extents[depthAxis]), weights: weights.memory.base,
+        source: source.place, result: result.place, source_column: Int64(source.strides[columnAxis]),
+        source_depth: Int64(source.strides[depthAxis]), result_row: Int64(result.strides[rowAxis]),
+        result_column: Int64(result.strides[columnAxis])),
+      .tile, reads: [source], writes: [result], packs: weights.packs)
+  }
+
+  /// Summed over the examples: the operand whose axis is contiguous in the result is transposed tile by tile to supply the
+  /// vectors, the other supplies the rows.
+  private mutating func lowerOuter(_ extents: [Int], _ instruction: Instruction) throws {
+    let groupRank = extents.count - 3
+    let result = operand(instruction.results[0])
+    let (m, n, k) = (groupRank, groupRank + 1, groupRank + 2)
+    let isVectorFirst = result.strides[m] == 1 && result.strides[n] != 1
+    let rowAxis = isVectorFirst ? n : m
+    let columnAxis = isVectorFirst ? m : n
+    let x = operand(instruction.operands[isVectorFirst ? 1 : 0])
+    let y = operand(instruction.operands[isVectorFirst ? 0 : 1])
+    let groupExtents = Array(extents.prefix(groupRank))
+    let block = Int(set.pointee.block)
+    let (columns, depth) = (extents[columnAxis], extents[k])
+    let slab = (columns + block - 1) / block * block * lanes
+    let rows = Lowering.offsets(groupExtents, strides: x.strides)
+    let sources = Lowering.offsets(groupExtents, strides: y.strides)
+    let results = Lowering.offsets(groupExtents, strides: result.strides)
+    let memory = try workspace(tiles * rows.count * depth * slab)
+    let transposed = pc_place(base: memory.base, tile: Int64(rows.count * depth * slab), lane: 0)
+    call(
+      PC_KERNEL_TRANSPOSE,
+      pc_transpose(
+        lanes: Int64(lanes), groups: Int64(rows.count),
+        group: array(
+          sources.enumerated().map {
+            pc_group(weights: 0, source: Int64($1), result: Int64($0 * depth * slab))
+          }), columns: Int64(columns), depth: Int64(depth), source: y.place, result: transposed,
+        source_column: Int64(y.strides[columnAxis]), source_depth: Int64(y.strides[k]), result_depth: Int64(slab)),
+      .tile, reads: [y], writes: [])
+    call(
+      PC_KERNEL_OUTER,
+      pc_outer(
+        alpha: coefficient(instruction.alpha), beta: coefficient(instruction.beta), lanes: Int64(lanes),
+        batch: Int64(batchSize), groups: Int64(rows.count),
+        group: array(
+          rows.indices.map {
+            pc_group(weights: Int64(rows[$0]), source: Int64($0 * depth * slab), result: Int64(results[$0]))
+          }), rows: Int64(extents[rowAxis]), columns: Int64(columns), depth: Int64(depth), x: x.place, y: transposed,
+        x_row: Int64(x.strides[rowAxis]), x_depth: Int64(x.strides[k]), y_depth: Int64(slab), result: result.place.base,
+        result_row: Int64(result.strides[rowAxis]), result_column: Int64(result.strides[columnAxis])),
+      .together, reads: [x], writes: [result])
+  }
+
+  /// Everything else, lane by lane.
+  private mutating func lowerProducts(_ extents: [Int], _ instruction: Instruction) throws {
+    let result = operand(instruction.results[0])
+    let x = operand(instruction.operands[0])
+    let y = operand(instruction.operands[1])
+    let kept = Array(extents.dropLast())
+    let sums = (x.isBatched || y.isBatched) && !result.isBatched
+    let total = sums ? try summed(result, extents: kept, instruction) : nil
+    let target = total?.partial ?? result
+    let axes = Lowering.axes(kept, result: target.strides, x: x.strides, y: y.strides)
+    call(
+      PC_KERNEL_PRODUCTS,
+      pc_products(
+        alpha: sums ? coefficient(1) : coefficient(instruction.alpha),
+        beta: sums ? coefficient(0) : coefficient(instruction.beta), sums: sums, lanes: lanes([x, y, result]),
+        result: target.place, x: x.place, y: y.place, rank: Int64(axes.count), axes: array(axes),
+        depth: Int64(extents[kept.count]), x_depth: Int64(x.strides[kept.count]),
+        y_depth: Int64(y.strides[kept.count])),
+      sums ? .tile : kind(result, .together), reads: [x, y], writes: [target])
+    if let total { call(PC_KERNEL_COMBINE, total.combine, .together, reads: [], writes: [result]) }
+  }
+
+  /// Offsets of all indices of an index space, in row-major order.
+  static func offsets(_ extents: [Int], strides: [Int]) -> [Int] {
+    var offsets = [0]
+    for (extent, stride) in zip(extents, strides) {
+      offsets = offsets.flatMap { offset in (0..<extent).map { offset + $0 * stride } }
+    }
+    return offsets
+  }
+
+  // MARK: Convolution
+
+  mutating func lowerConvolve(_ c: Convolution, _ instruction: Instruction) throws {
+    let vertical = Direction(c, \.rows).forward
+    let horizontal = Direction(c, \.columns).forward
+    try lowerConvolution(
+      c, instruction, vertical, horizontal, rows: c.outputChannels / c.groups, channels: c.inputChannels / c.groups,
+      rowAxis: 0, channelAxis: 1)
+  }
+
+  mutating func lowerConvolveInputGradient(_ c: Convolution, _ instruction: Instruction) throws {
+    let vertical = Direction(c, \.rows).backward
+    let horizontal = Direction(c, \.columns).backward
+    try lowerConvolution(
+      c, instruction, vertical, horizontal, rows: c.inputChannels / c.groups, channels: c.outputChannels / c.groups,
+      rowAxis: 1, channelAxis: 0)
+  }
+
+  /// - Parameters:
+  ///   - rows: channels of the result within a group, which is axis `rowAxis` of the filter.
+  ///   - channels: channels of the source within a group, axis `channelAxis`.
+  private mutating func lowerConvolution(
+    _ c: Convolution, _ instruction: Instruction, _ vertical: Direction.Pattern, _ horizontal: Direction.Pattern,
+    rows: Int, channels: Int, rowAxis: Int, channelAxis: Int
+  ) throws {
+    let source = operand(instruction.operands[0])
+    let filter = operand(instruction.operands[1])
+    let result = operand(instruction.results[0])
+    let filterView = instruction.operands[1]
+    let isFast = result.isBatched && source.isBatched && !filter.isBatched
+    // The innermost loop should be long; along a row of taps it also stays within a row of the image.
+    let widest = horizontal.taps.map(\.count).max() ?? 0
+    let channelsInnermost = channels > widest
+    let depth = channels * c.kernel.count
+    let groupStride = filter.strides[0] * (c.outputChannels / c.groups)
+
+    // Steps of the weights: floats of the filter, or places in the packed depth.
+    var (tapRow, tapColumn, channel) = (filter.strides[2], filter.strides[3], filter.strides[channelAxis])
+    var weights = filter.place
+    var weightsGroup = groupStride
+    var packs: [Int] = []
+    if isFast {
+      (tapRow, tapColumn, channel) =
+        channelsInnermost
+        ? (c.kernel.columns * channels, channels, 1) : (channels * c.kernel.columns, 1, c.kernel.columns)
+      let order = channelsInnermost ? [2, 3, channelAxis] : [2, channelAxis, 3]
+      let filterExtents = [rows, channels, c.kernel.rows, c.kernel.columns]
+      let counts = order.map { $0 == channelAxis ? channels : filterExtents[$0] }
+      let packed = try pack(
+        filterView, offsets: (0..<c.groups).map { $0 * groupStride }, rows: rows, row: filter.strides[rowAxis],
+        counts: counts, strides: order.map { filter.strides[$0] })
+      weights = pc_place(base: packed.memory.base, tile: 0, lane: 0)
+      weightsGroup = rows * depth
+      packs = packed.packs
+    }
+    func taps(_ pattern: Direction.Pattern, _ weight: Int, _ stride: Int) -> [pc_taps] {
+      pattern.taps.map {
+        pc_taps(count: Int64($0.count), weight: Int64($0.tap * weight), source: Int64($0.position * stride))
+      }
+    }
+    call(
+      isFast ? PC_KERNEL_CONVOLUTION : PC_KERNEL_CONVOLUTION_ANY,
+      pc_convolution(
+        alpha: coefficient(instruction.alpha), beta: coefficient(instruction.beta),
+        lanes: lanes([source, filter, result]), groups: Int64(c.groups), rows: Int64(rows), channels: Int64(channels),
+        height: Int64(vertical.taps.count), width: Int64(horizontal.taps.count),
+        vertical: array(taps(vertical, tapRow, source.strides[1])),
+        horizontal: array(taps(horizontal, tapColumn, source.strides[2])),
+        vertical_weight: Int64(vertical.tapStep * tapRow),
+        vertical_source: Int64(vertical.positionStep * source.strides[1]),
+        horizontal_weight: Int64(horizontal.tapStep * tapColumn),
+        horizontal_source: Int64(horizontal.positionStep * source.strides[2]), channel_weight: Int64(channel),
+        channel_source: Int64(source.strides[0]), channels_innermost: channelsInnermost, depth: Int64(depth),
+        weights: weights, source: source.place, result: result.place, weights_group: Int64(weightsGroup),
+        weights_row: Int64(filter.strides[rowAxis]), source_group: Int64(channels * source.strides[0]),
+        result_group: Int64(rows * result.strides[0]), result_channel: Int64(result.strides[0]),
+        result_row: Int64(result.strides[1]), result_column: Int64(result.strides[2])),
+      kind(result, .alone), reads: [source, filter], writes: [result], packs: packs)
+  }
+
+  mutating func lowerConvolveFilterGradient(_ c: Convolution, _ instruction: Instruction) throws {
+    let image = operand(instruction.operands[0])
+    let message = operand(instruction.operands[1])
+    let result = operand(instruction.results[0])
+    let sums = (image.isBatched || message.isBatched) && !result.isBatched
+    let isFast = sums && image.isBatched && message.isBatched
+    let total = sums ? try summed(result, extents: c.filterExtents, instruction) : nil
+    let target = total?.partial ?? result
+    let vertical = Direction(c, \.rows).filter
+    let horizontal = Direction(c, \.columns).filter
+    func taps(_ pattern: Direction.Pattern, _ axis: Int) -> [pc_taps] {
+      pattern.taps.map {
+        pc_taps(
+          count: Int64($0.count), weight: Int64($0.tap * message.strides[axis]),
+          source: Int64($0.position * image.strides[axis]))
+      }
+    }
+    let (outputs, inputs) = (c.outputChannels / c.groups, c.inputChannels / c.groups)
+    if isFast { reserveScratch(c.kernel.count * Int(set.pointee.scratch_per_tap)) }
+    call(
+      isFast ? PC_KERNEL_FILTER_GRADIENT : PC_KERNEL_FILTER_GRADIENT_ANY,
+      pc_filter_gradient(
+        alpha: sums ? coefficient(1) : coefficient(instruction.alpha),
+        beta: sums ? coefficient(0) : coefficient(instruction.beta), sums: sums, lanes: lanes([image, message, result]),
+        groups: Int64(c.groups), outputs: Int64(outputs), inputs: Int64(inputs), height: Int64(c.kernel.rows),
+        width: Int64(c.kernel.columns), vertical: array(taps(vertical, 1)), horizontal: array(taps(horizontal, 2)),
+        vertical_message: Int64(vertical.tapStep * message.strides[1]),
+        vertical_image: Int64(vertical.positionStep * image.strides[1]),
+        horizontal_message: Int64(horizontal.tapStep * message.strides[2]),
+        horizontal_image: Int64(horizontal.positionStep * image.strides[2]), message: message.place,
+        image: image.place, result: target.place, message_group: Int64(outputs * message.strides[0]),
+        message_channel: Int64(message.strides[0]), image_group: Int64(inputs * image.strides[0]),
+        image_channel: Int64(image.strides[0]), result_group: Int64(outputs * target.strides[0]),
+        result_output: Int64(target.strides[0]), result_input: Int64(target.strides[1]),
+        result_row: Int64(target.strides[2]), result_column: Int64(target.strides[3])),
+      sums ? .tile : kind(result, .alone), reads: [image, message], writes: [target])
+    if let total { call(PC_KERNEL_COMBINE, total.combine, .together, reads: [], writes: [result]) }
+  }
+}
+
+/// One direction of a convolution: where tap i of position o meets the image, at o · stride + i · dilation − padding.
+///
+/// Whichever of the three (position of the result, of the image, tap) is held fixed, the pairs of the other two form an
+/// arithmetic progression.
+private struct Direction {
+  /// The pairs for each value of what is held fixed. In every pair list, `tap` is the first of the one and `position`
+  /// the first of the other, and the steps are common to all lists.
+  struct Pattern {
+    var taps: [(count: Int, tap: Int, position: Int)]
+    var tapStep: Int
+    var positionStep: Int
+  }
+
+  let input, output, kernel, stride, padding, dilation: Int
+
+  init(_ c: Convolution, _ direction: KeyPath<Extent, Int>) {
+    input = c.input[keyPath: direction]
+    output = c.output[keyPath: direction]
+    kernel = c.kernel[keyPath: direction]
+    stride = c.stride[keyPath: direction]
+    padding = c.padding[keyPath: direction]
+    dilation = c.dilation[keyPath: direction]
+  }
+
+  private func imagePosition(_ o: Int, _ i: Int) -> Int { o * stride + i * dilation - padding }
+
+  /// For each position of the result: taps and image positions.
+  var forward: Pattern {
+    Pattern(
+      taps: (0..<output).map { o in
+        let taps = (0..<kernel).filter { (0..<input).contains(imagePosition(o, $0)) }
+        return (taps.count, taps.first ?? 0, taps.first.map { imagePosition(o, $0) } ?? 0)
+      }, tapStep: 1, positionStep: dilation)
+  }
+
+  /// For each position of the image: taps and result positions.
+  var backward: Pattern {
+    func resultPosition(_ at: Int, _ i: Int) -> Int? {
+      let room = at + padding - i * dilation
+      guard room >= 0, room.isMultiple(of: stride), room / stride < output else { return nil }
+      return room / stride
+    }
+    // Taps that meet one image position are those whose distance i · dilation is the same modulo the stride.
+    let common = greatestCommonDivisor(stride, dilation)
+    return Pattern(
+      taps: (0..<input).map { at in
+        let taps = (0..<kernel).filter { resultPosition(at, $0) != nil }
+        return (taps.count, taps.first ?? 0, taps.first.flatMap { resultPosition(at, $0) } ?? 0)
+      }, tapStep: stride / common, positionStep: -dilation / common)
+  }
+
+  /// For each tap: result positions (as `tap`) and image positions.
+  var filter: Pattern {
+    Pattern(
+      taps: (0..<kernel).map { i in
+        let positions = (0..<output).filter { (0..<input).contains(imagePosition($0, i)) }
+        return (positions.count, positions.first ?? 0, positions.first.map { imagePosition($0, i) } ?? 0)
+      }, tapStep: 1, positionStep: stride)
+  }
+}
+
+private func greatestCommonDivisor(_ a: Int, _ b: Int) -> Int { b == 0 ? a : greatestCommonDivisor(b, a % b) }

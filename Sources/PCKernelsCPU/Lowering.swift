@@ -1,0 +1,256 @@
+import PCKernels
+import PCKernelsC
+import PCPrimitives
+
+/// One call of a kernel, and what the plan has to know of it.
+struct Call {
+  enum Kind {
+    /// Works on one tile at a time and touches nothing that another tile touches.
+    case tile
+    /// Needs all tiles to be done; threads share it out.
+    case together
+    /// As `together`, but one thread does it all.
+    case alone
+  }
+
+  var kernel: pc_kernel
+  var parameters: UnsafeRawPointer
+  var kind: Kind
+  /// Program buffers.
+  var reads: Set<Int> = []
+  var writes: Set<Int> = []
+  /// Packed weights that must be up to date, by their index in `Lowering.packs`.
+  var packs: [Int] = []
+}
+
+/// Turns the instructions of a program into calls of C kernels: chooses the kernel, works out strides in floats, and
+/// allocates the memory.
+///
+/// An instruction with a batched result becomes one `tile` call. One that sums over the examples becomes a `tile` call
+/// that leaves something per tile in a workspace, and a `together` call that adds that up in an order fixed by the
+/// number of tiles. One that has nothing to do with examples is `together` or `alone`.
+struct Lowering {
+  let program: Program
+  let batchSize: Int
+  let lanes: Int
+  let set: UnsafePointer<pc_set>
+  let buffers: [Memory]
+
+  private(set) var calls: [Call] = []
+  private(set) var sections: [Range<Int>] = []
+  private(set) var packs: [Call] = []
+  private(set) var parameters: [AnyObject] = []
+  private(set) var workspaces: [Memory] = []
+  /// Slots first, then constants.
+  private(set) var coefficients: [Float]
+  private(set) var scratchCount = 0
+  private var constants: [Float: Int] = [:]
+  private var packed: [PackKey: PackedWeights] = [:]
+
+  var tiles: Int { (batchSize + lanes - 1) / lanes }
+
+  init(
+    _ program: Program, batchSize: Int, lanes: Int, set: UnsafePointer<pc_set>, bindings: [Int: any Storage]
+  ) throws {
+    self.program = program
+    self.batchSize = batchSize
+    self.lanes = lanes
+    self.set = set
+    coefficients = Array(repeating: 0, count: program.slots.count)
+    let tiles = (batchSize + lanes - 1) / lanes
+    buffers = try program.buffers.enumerated().map { index, buffer in
+      if buffer.isPersistent {
+        guard let storage = bindings[index] as? CPUStorage, storage.count == buffer.count, !buffer.isBatched else {
+          fatalError("persistent buffer \(buffer.name) is not bound to storage of the CPU backend of its size")
+        }
+        return storage.memory
+      }
+      let count = buffer.isBatched ? tiles * buffer.count * lanes : buffer.count
+      guard let memory = Memory(count: count) else { throw CPUError.memory(buffer.name, bytes: 4 * count) }
+      return memory
+    }
+  }
+
+  mutating func lowerAll() throws {
+    for section in program.sections {
+      let start = calls.count
+      for instruction in section.instructions { try lower(instruction) }
+      sections.append(start..<calls.count)
+    }
+  }
+
+  private mutating func lower(_ instruction: Instruction) throws {
+    let isElementwise = if case .elementwise = instruction.primitive { true } else { false }
+    for operand in instruction.operands where !isElementwise {
+      if instruction.results.contains(where: { $0.buffer == operand.buffer }) {
+        fatalError("\(instruction.primitive.name) can't write over its own operand; only elementwise functions can")
+      }
+    }
+    switch instruction.primitive {
+    case .elementwise(let function, let extents): lower(function, extents, instruction)
+    case .reduce(let reduction, let extents, let reduced): try lower(reduction, extents, reduced, instruction)
+    case .contract(let extents): try lowerContract(extents, instruction)
+    case .convolve(let geometry): try lowerConvolve(geometry, instruction)
+    case .convolveInputGradient(let geometry): try lowerConvolveInputGradient(geometry, instruction)
+    case .convolveFilterGradient(let geometry): try lowerConvolveFilterGradient(geometry, instruction)
+    case .maxPool(let pooling): lower(pooling, instruction, isGradient: false)
+    case .maxPoolGradient(let pooling): lower(pooling, instruction, isGradient: true)
+    case .oneHot(let extents, let classes): lowerOneHot(extents, classes, instruction)
+    case .foreign(let foreign): lower(foreign, instruction)
+    }
+  }
+}
+
+// MARK: Places, strides, coefficients
+
+/// An operand or result as C sees it.
+struct Operand {
+  var place: pc_place
+  var strides: [Int]
+  var isBatched: Bool
+  var buffer: Int
+}
+
+extension Lowering {
+  func operand(_ view: View) -> Operand {
+    let buffer = program.buffers[view.buffer]
+    let width = buffer.isBatched ? lanes : 1
+    return Operand(
+      place: pc_place(
+        base: buffers[view.buffer].base + view.offset * width, tile: buffer.isBatched ? Int64(buffer.count * lanes) : 0,
+        lane: buffer.isBatched ? 1 : 0),
+      strides: view.strides.map { $0 * width }, isBatched: buffer.isBatched, buffer: view.buffer)
+  }
+
+  /// Lanes of a call: those of a tile if anything in it is batched, one otherwise.
+  func lanes(_ operands: [Operand]) -> Int64 { operands.contains(where: \.isBatched) ? Int64(lanes) : 1 }
+
+  mutating func coefficient(_ scalar: Scalar) -> Int64 {
+    switch scalar {
+    case .slot(let slot): return Int64(slot)
+    case .constant(let value): return coefficient(Float(value))
+    }
+  }
+
+  mutating func coefficient(_ value: Float) -> Int64 {
+    if let known = constants[value] { return Int64(known) }
+    constants[value] = coefficients.count
+    coefficients.append(value)
+    return Int64(coefficients.count - 1)
+  }
+
+  /// A number for each element and tile, to be added up over the tiles.
+  mutating func workspace(_ count: Int) throws -> Memory {
+    guard let memory = Memory(count: count) else { throw CPUError.memory("a workspace", bytes: 4 * count) }
+    workspaces.append(memory)
+    return memory
+  }
+
+  mutating func array<T>(_ elements: [T]) -> UnsafePointer<T> {
+    let array = CArray(elements)
+    parameters.append(array)
+    return UnsafePointer(array.base)
+  }
+
+  mutating func reserveScratch(_ count: Int) { scratchCount = max(scratchCount, count) }
+
+  mutating func keepAlive(_ object: AnyObject) { parameters.append(object) }
+
+  mutating func call<T>(
+    _ kernel: pc_kernel_name, _ parameters: T, _ kind: Call.Kind, reads: [Operand], writes: [Operand],
+    packs: [Int] = []
+  ) {
+    calls.append(
+      Call(
+        kernel: pc_kernel_of(set, kernel), parameters: UnsafeRawPointer(array([parameters])), kind: kind,
+        reads: Set(reads.map(\.buffer)), writes: Set(writes.map(\.buffer)), packs: packs))
+  }
+
+  /// `tile` where the result is batched, else `whole`, which must not touch batched numbers.
+  func kind(_ result: Operand, _ whole: Call.Kind) -> Call.Kind { result.isBatched ? .tile : whole }
+
+  /// The result of an instruction that sums over the examples: per tile in a workspace, dense and in row-major order
+  /// over `extents`, with a later call that adds up the tiles; and the operand to hand to the first call.
+  mutating func summed(
+    _ result: Operand, extents: [Int], _ instruction: Instruction
+  ) throws -> (partial: Operand, combine: pc_combine) {
+    let count = extents.reduce(1, *)
+    let memory = try workspace(tiles * count)
+    var dense: [Int] = []
+    var step = count
+    for extent in extents {
+      step /= max(extent, 1)
+      dense.append(extent == 1 ? 0 : step)
+    }
+    let place = pc_place(base: memory.base, tile: Int64(count), lane: 0)
+    let axes = Lowering.axes(extents, result: result.strides, x: dense)
+    let combine = pc_combine(
+      alpha: coefficient(instruction.alpha), beta: coefficient(instruction.beta), tiles: Int64(tiles),
+      result: result.place, x: place, rank: Int64(axes.count), axes: array(axes))
+    return (Operand(place: place, strides: dense, isBatched: false, buffer: -1), combine)
+  }
+
+  /// Axes of extent 1 left out and neighbours merged where every stride allows it; at least one axis.
+  static func axes(_ extents: [Int], result: [Int], x: [Int]? = nil, y: [Int]? = nil, z: [Int]? = nil) -> [pc_axis] {
+    var axes: [pc_axis] = []
+    for i in extents.indices where extents[i] != 1 {
+      let axis = pc_axis(
+        count: Int64(extents[i]), result: Int64(result[i]), x: Int64(x?[i] ?? 0), y: Int64(y?[i] ?? 0),
+        z: Int64(z?[i] ?? 0))
+      if let outer = axes.last, outer.result == axis.result * axis.count, outer.x == axis.x * axis.count,
+        outer.y == axis.y * axis.count, outer.z == axis.z * axis.count
+      {
+        axes[axes.count - 1] = axis
+        axes[axes.count - 1].count *= outer.count
+      } else {
+        axes.append(axis)
+      }
+    }
+    return axes.isEmpty ? [pc_axis(count: 1, result: 0, x: 0, y: 0, z: 0)] : axes
+  }
+}
+
+// MARK: Packed weights
+
+/// The weights of all groups, one after the other, and the calls that bring them up to date.
+struct PackedWeights {
+  var memory: Memory
+  var packs: [Int]
+}
+
+struct PackKey: Hashable {
+  var buffer: Int
+  var offsets: [Int]
+  var rows: Int
+  var row: Int
+  var counts: [Int]
+  var strides: [Int]
+}
+
+extension Lowering {
+  /// Rows of a shared operand in panels, for each of the offsets, the depth being three nested counts. Instructions that
+  /// want the same weights share them.
+  mutating func pack(
+    _ view: View, offsets: [Int], rows: Int, row: Int, counts: [Int], strides: [Int]
+  ) throws -> PackedWeights {
+    let key = PackKey(
+      buffer: view.buffer, offsets: offsets.map { view.offset + $0 }, rows: rows, row: row, counts: counts,
+      strides: strides)
+    if let known = packed[key] { return known }
+    let size = rows * counts.reduce(1, *)
+    var weights = PackedWeights(memory: try workspace(size * offsets.count), packs: [])
+    for (g, offset) in key.offsets.enumerated() {
+      let parameters = pc_pack(
+        source: buffers[view.buffer].base + offset, target: weights.memory.base + g * size, rows: Int64(rows),
+        row: Int64(row), count0: Int64(counts[0]), count1: Int64(counts[1]), count2: Int64(counts[2]),
+        stride0: Int64(strides[0]), stride1: Int64(strides[1]), stride2: Int64(strides[2]))
+      weights.packs.append(packs.count)
+      packs.append(
+        Call(
+          kernel: pc_kernel_of(set, PC_KERNEL_PACK), parameters: UnsafeRawPointer(array([parameters])),
+          kind: .together, reads: [view.buffer]))
+    }
+    packed[key] = weights
+    return weights
+  }
+}
