@@ -1,0 +1,66 @@
+/// A JSON value that keeps the order of its keys, for results that people and scripts read.
+///
+/// ```swift
+/// print(JSON.object([("rule", .string("fixed")), ("accuracy", .number(0.97))]))   // {"rule":"fixed","accuracy":0.97}
+/// ```
+public indirect enum JSON: Sendable, CustomStringConvertible {
+  case null
+  /// A number or a truth value, as it is printed.
+  case literal(String)
+  case string(String)
+  case array([JSON])
+  case object([(key: String, value: JSON)])
+
+  public static func bool(_ value: Bool) -> JSON { .literal("\(value)") }
+  public static func integer(_ value: some FixedWidthInteger) -> JSON { .literal("\(value)") }
+
+  /// The shortest text that reads back as `value`; `null` for infinity, NaN and nil, which JSON cannot say.
+  public static func number(_ value: Double?) -> JSON {
+    guard let value, value.isFinite else { return .null }
+    return .literal("\(value)")
+  }
+
+  /// On one line.
+  public var description: String { text(indentation: nil) }
+
+  /// Over several lines, short arrays and objects on one.
+  public var indented: String { text(indentation: 0) + "\n" }
+
+  private func text(indentation: Int?) -> String {
+    switch self {
+    case .null: "null"
+    case .literal(let text): text
+    case .string(let text): Self.quoted(text)
+    case .array(let values): join(values.map { $0.text(indentation: indentation.map { $0 + 2 }) }, "[", "]", indentation)
+    case .object(let members):
+      join(
+        members.map { key, value in
+          Self.quoted(key) + (indentation == nil ? ":" : ": ") + value.text(indentation: indentation.map { $0 + 2 })
+        }, "{", "}", indentation)
+    }
+  }
+
+  private func join(_ parts: [String], _ open: String, _ close: String, _ indentation: Int?) -> String {
+    guard let indentation else { return open + parts.joined(separator: ",") + close }
+    let line = open + parts.joined(separator: ", ") + close
+    if indentation > 0 && line.count + indentation <= 100 && !line.contains("\n") { return line }
+    let margin = "\n" + String(repeating: " ", count: indentation + 2)
+    return open + margin + parts.joined(separator: "," + margin) + "\n" + String(repeating: " ", count: indentation)
+      + close
+  }
+
+  private static func quoted(_ text: String) -> String {
+    var result = "\""
+    for scalar in text.unicodeScalars {
+      switch scalar {
+      case "\"", "\\": result += "\\\(scalar)"
+      case "\n": result += "\\n"
+      case "\0"..<" ":
+        let digits = String(scalar.value, radix: 16)
+        result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+      default: result.unicodeScalars.append(scalar)
+      }
+    }
+    return result + "\""
+  }
+}

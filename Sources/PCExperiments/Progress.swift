@@ -1,0 +1,43 @@
+/// What training tells while it runs.
+public enum Progress: Sendable {
+  /// A training step is done.
+  case step(StepProgress)
+  /// An epoch is done and evaluated.
+  case epoch(EpochProgress)
+}
+
+/// How far one rule has come with one seed.
+public struct StepProgress: Sendable {
+  public var rule: NamedRule
+  public var seed: UInt64
+  public var epoch: Int
+  public var epochs: Int
+  /// This run of a rule and a seed among all, from 1.
+  public var run: Int
+  public var runs: Int
+  /// Training steps of this run that are done, and in all.
+  public var step: Int
+  public var steps: Int
+  /// The last batch's mean loss.
+  public var loss: Double
+}
+
+/// One epoch of one rule and seed.
+public struct EpochProgress: Sendable {
+  public var rule: NamedRule
+  public var seed: UInt64
+  public var epoch: Int
+  public var epochs: Int
+  /// The mean loss of an example, each batch before its update.
+  public var trainLoss: Double
+  /// The fraction of test images that are classified correctly.
+  public var testAccuracy: Double
+
+  /// The object that `--format json` prints for an epoch.
+  public var json: JSON {
+    .object([
+      ("rule", .string(rule.rawValue)), ("seed", .integer(seed)), ("epoch", .integer(epoch)),
+      ("testAccuracy", .number(testAccuracy)), ("trainLoss", .number(trainLoss)),
+    ])
+  }
+}
