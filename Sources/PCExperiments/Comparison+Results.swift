@@ -91,36 +91,41 @@ extension RuleResult {
 
 extension Comparison {
   /// A row for each rule, for people.
-  public var table: ResultTable {
-    ResultTable(RuleResult.columns(seeds: settings.seeds.count), rows: rules.map(\.cells))
-  }
+  public var table: ResultTable { ResultTable(RuleResult.columns, rows: rules.map(\.cells)) }
 
-  /// What the table's last columns mean, in a sentence.
-  public static let legend =
-    "Gradient error is ‖g_rule − g‖ / ‖g‖ on the last batch, where g is backprop's gradient at the same parameters."
+  /// What the table's columns mean.
+  public var legend: String {
+    let seeds = settings.seeds.count
+    return (seeds > 1 ? "Means of \(seeds) seeds, accuracy ± one standard deviation. " : "") + RuleResult.legend
+  }
 }
 
 extension RuleResult {
   /// The same table with one row.
-  public var table: ResultTable { ResultTable(Self.columns(seeds: runs.count), rows: [cells]) }
+  public var table: ResultTable { ResultTable(Self.columns, rows: [cells]) }
 
-  fileprivate static func columns(seeds: Int) -> [ResultTable.Column] {
-    let accuracy = seeds > 1 ? "test accuracy (mean ± sd of \(seeds))" : "test accuracy"
-    return [
-      "rule", .init(accuracy, .right), "training loss", "ms/step", "gradient error", .init("cosine", .decimal),
-    ]
-  }
+  public static let legend = """
+    T steps of size h; ms/step is the median time of a training step. Gradient error is ‖g_rule − g‖ / ‖g‖ on the last \
+    batch, where g is backprop's gradient at the same parameters; cosine is that of the angle between the two.
+    """
+
+  fileprivate static let columns: [ResultTable.Column] = [
+    "rule", .init("T", .right), .init("h", .right), .init("test accuracy", .right), .init("training loss", .right),
+    .init("ms/step", .decimal), .init("gradient error", .right), .init("cosine", .right),
+  ]
 
   fileprivate var cells: [String] {
     let last = Statistics(runs.compactMap(\.testAccuracy.last))
     let spread = runs.count > 1 ? " ± \(NumberText.fixed(100 * last.deviation, places: 1))" : ""
     return [
-      settings.summary,
+      [settings.name.rawValue, settings.rule.solverName].compactMap { $0 }.joined(separator: ", "),
+      settings.steps.map(String.init) ?? "–",
+      settings.rate.map { NumberText.significant($0) } ?? "–",
       "\(NumberText.fixed(100 * last.mean, places: 1))\(spread) %",
       NumberText.significant(trainLoss.last ?? .nan),
-      NumberText.significant(stepMilliseconds.median),
+      NumberText.significant(stepMilliseconds.median, digits: 2),
       NumberText.significant(gradientShortfall, digits: 2),
-      NumberText.fixed(gradientCosine, places: 6),
+      NumberText.fixed(gradientCosine, places: 4),
     ]
   }
 }

@@ -11,7 +11,10 @@ public struct InferenceReach: Sendable {
 
   public struct Curve: Sendable {
     public var rule: RuleSettings
+    /// In the order of their steps.
     public var points: [Point]
+    /// The gradients after the rule's own number of steps.
+    public var final: Point
   }
 
   /// One for each rule that takes steps.
@@ -35,11 +38,11 @@ extension Experiment {
     let iterative = settings.rules.filter { $0.name.isIterative && $0.steps != nil }
     return InferenceReach(
       curves: try iterative.map { rule in
-        InferenceReach.Curve(
-          rule: rule,
-          points: try InferenceReach.steps.map { steps in
-            .init(steps: steps, table: try GradientTable(network, rule: rule.rule(steps: steps), on: feed))
-          })
+        func point(_ steps: Int) throws -> InferenceReach.Point {
+          .init(steps: steps, table: try GradientTable(network, rule: rule.rule(steps: steps), on: feed))
+        }
+        return InferenceReach.Curve(
+          rule: rule, points: try InferenceReach.steps.map(point), final: try point(rule.steps ?? 0))
       }, examples: examples)
   }
 }

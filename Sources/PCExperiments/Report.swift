@@ -50,7 +50,7 @@ extension Comparison {
       let bands = settings.seeds.count > 1 ? " Bands are ± one standard deviation over \(settings.seeds.count) seeds." : ""
       blocks.append(.figure(chart.svg, caption: caption + bands))
     }
-    blocks.append(.table(table, caption: "After the last epoch. \(Self.legend)"))
+    blocks.append(.table(table, caption: "After the last epoch. \(legend)"))
     return HTMLReport.Section("Learning", blocks)
   }
 
@@ -114,55 +114,90 @@ extension InferenceReach {
   /// nil where no rule takes steps.
   fileprivate var section: HTMLReport.Section? {
     guard !curves.isEmpty else { return nil }
-    var series: [LineChart.Series] = []
     var blocks: [HTMLReport.Block] = []
-    for curve in curves where curve.rule.name == .fixed {
-      for (color, index) in representatives(of: curve).enumerated() {
-        let row = curve.points[0].table.rows[index]
-        let depths = row.depths.map(String.init).joined(separator: ", ")
-        let name = "\(row.parameter), depth\(row.depths.count > 1 ? "s" : "") \(depths)"
-        // The law as a line, the measurements as marks on it.
+    var series: [LineChart.Series] = []
+    var captions: [String] = []
+    for curve in curves {
+      let setting = [curve.rule.rate.map { "h = \($0)" }].compactMap { $0 }.joined()
+      switch curve.rule.name {
+      case .fixed:
+        blocks.append(.paragraph(Self.law))
+        series += lawSeries(curve) + markSeries(curve)
+        captions.append(
+          "Dashed lines: `1 − c_d`, known before any run (\(setting)). Marks: measured under fixed predictions.")
+      case .standard:
+        blocks.append(.paragraph(Self.otherEquilibrium))
         series.append(
-          .init("", points: points(curve) { $0.rows[index].bound }, style: .dashed, color: color))
-        series.append(.init(name, points: points(curve) { $0.rows[index].measured }, style: .markers, color: color))
+          .init("standard, all parameters", points: points(curve) { $0.total.measured }, style: .line, color: 3))
+        captions.append("Line with marks: measured under standard predictive coding (\(setting)).")
+      case .backprop: break
       }
-      blocks.append(
-        .paragraph(
-          """
-          A message that crosses d relaxed vertices has arrived after T steps with the share c_d = P[Binomial(T, h) ≥ d]. \
-          So the error of a gradient is known before the run: exactly 1 − c_d where all paths to the loss have one depth \
-          d, and at most Σ(1 − c_d)‖g^(d)‖ where they have several.
-          """))
-    }
-    for curve in curves where curve.rule.name == .standard {
-      series.append(
-        .init("standard, all parameters", points: points(curve) { $0.total.measured }, style: .line, color: 5))
-      blocks.append(
-        .paragraph(
-          "Standard predictive coding does not tend to backprop's gradient: its error levels off at that of another equilibrium."))
     }
     let chart = LineChart(
-      title: "Gradient error against inference steps", x: .init("inference steps T", scale: .logarithmic),
-      y: .init("‖g_T − g‖ / ‖g‖", scale: .logarithmic), series: series)
-    let rates = curves.compactMap { curve in curve.rule.rate.map { "h = \($0) for \(curve.rule.name.rawValue)" } }
-    let caption =
-      "Marks are measured, dashed lines are what the certificate says before the run. Initial parameters, \(examples) "
-      + "examples, in Double; \(rates.joined(separator: ", ")). Output weights have depth 0 and are exact from the start."
-    return HTMLReport.Section("What inference steps buy", blocks + [.figure(chart.svg, caption: caption)])
+      title: "Distance to backprop's gradient", x: .init("inference steps T", scale: .logarithmic),
+      y: .init("‖g_T − g‖ / ‖g‖", scale: .logarithmic), series: series, plotHeight: 360)
+    captions.append("Initial parameters, \(examples) examples, in Double.")
+    blocks.append(.figure(chart.svg, caption: captions.joined(separator: " ")))
+    for curve in curves where curve.rule.name == .fixed {
+      blocks.append(
+        .details(
+          summary: "Every parameter after T = \(curve.final.steps)",
+          [.table(curve.final.table.table, caption: GradientTable.legend)]))
+    }
+    return HTMLReport.Section("What inference steps buy", blocks)
   }
+
+  private static let law = """
+    Under fixed predictions a message that crosses d relaxed vertices has arrived after T steps with the share \
+    `c_d = P[Binomial(T, h) ≥ d]`, whatever the graph, the data and the parameters. Where all paths from a parameter to \
+    the loss cross the same number d, its gradient lacks exactly the share `1 − c_d`; where they cross different \
+    numbers, each part of the gradient lacks its own.
+    """
+
+  private static let otherEquilibrium = """
+    Standard predictive coding tends to another gradient than backprop's: more steps bring it to the minimum of its energy, \
+    and the distance levels off.
+    """
 
   private func points(_ curve: Curve, _ value: (GradientTable) -> Double?) -> [LineChart.Point] {
     curve.points.compactMap { point in value(point.table).map { .init(Double(point.steps), $0) } }
   }
 
-  /// One parameter for each set of depths, the largest depth first, at most four; depth 0 alone is exact from the start.
-  private func representatives(of curve: Curve) -> [Int] {
-    let rows = curve.points[0].table.rows
+  /// 1 − c_d against T for the depths of the graph, at most five of them.
+  private func lawSeries(_ curve: Curve) -> [LineChart.Series] {
+    guard let rate = curve.rule.rate, let longest = Self.steps.last else { return [] }
+    let depths = Set(curve.final.table.rows.flatMap(\.depths)).subtracting([0]).sorted()
+    return Self.evenly(depths, limit: 5).map { depth in
+      let points = (1...longest).map { steps in
+        LineChart.Point(Double(steps), Certificate(steps: steps, rate: rate).shortfall(depth))
+      }
+      return .init("d = \(depth)", points: points, style: .dashed, color: 5)
+    }
+  }
+
+  /// The measured distance of one parameter for each set of depths, at most three. Depth 0 alone is exact from the start.
+  private func markSeries(_ curve: Curve) -> [LineChart.Series] {
+    let rows = curve.final.table.rows
     var seen: Set<[Int]> = [[], [0]]
     let distinct = rows.indices.filter { rows[$0].measured != nil && seen.insert(rows[$0].depths).inserted }
-    let sorted = distinct.sorted { (rows[$0].depths.last ?? 0) > (rows[$1].depths.last ?? 0) }
-    guard sorted.count > 4 else { return sorted }
-    // Evenly over the depths, both ends included.
-    return (0..<4).map { sorted[$0 * (sorted.count - 1) / 3] }
+    return Self.evenly(distinct, limit: 3).enumerated().map { color, index in
+      return .init(
+        "\(rows[index].parameter), d = \(Self.ranges(rows[index].depths))", points: points(curve) { $0.rows[index].measured }, style: .markers,
+        color: color)
+    }
+  }
+
+  /// `1–5` for 1, 2, 3, 4, 5 and `2, 4` for 2, 4.
+  private static func ranges(_ depths: [Int]) -> String {
+    guard let first = depths.first, let last = depths.last, depths.count > 2, last - first == depths.count - 1 else {
+      return depths.map(String.init).joined(separator: ", ")
+    }
+    return "\(first)–\(last)"
+  }
+
+  /// At most `limit` of the elements, evenly spread, both ends included.
+  private static func evenly<Element>(_ elements: [Element], limit: Int) -> [Element] {
+    guard elements.count > limit else { return elements }
+    return (0..<limit).map { elements[$0 * (elements.count - 1) / (limit - 1)] }
   }
 }

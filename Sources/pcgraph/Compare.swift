@@ -38,7 +38,7 @@
         let comparison = try session.experiment.compare { display.show($0) }
         display.finish()
         switch format {
-        case .text: print("\(comparison.table)\n\n\(Comparison.legend)")
+        case .text: print("\(comparison.table)\n\n\(comparison.legend)")
         case .json: print(comparison.json)
         }
         if training.output != nil {

@@ -8,14 +8,16 @@
   #endif
   import PredictiveCoding
 
-  /// Progress on standard error: on a terminal a bar with the rate and the time left, elsewhere a line for each epoch and
-  /// one every ten seconds in between. With `json`, epochs go to standard output as objects.
+  /// Progress on standard error: on a terminal a line for each epoch and under them a bar with the rate and the time left;
+  /// elsewhere plain lines, at most one a second but for the last epoch of a run, and within long epochs one every ten
+  /// seconds. With `json`, epochs go to standard output as objects.
   final class ProgressDisplay {
     private let format: OutputFormat
     private let isTerminal = isatty(STDERR_FILENO) == 1
     private let clock = ContinuousClock()
     private var runStart: ContinuousClock.Instant
     private var lastDrawing: ContinuousClock.Instant
+    private var lastLine: ContinuousClock.Instant
     private var run = 0
     private var isBarVisible = false
 
@@ -23,6 +25,8 @@
       self.format = format
       runStart = clock.now
       lastDrawing = clock.now
+      // So that the first line appears at once.
+      lastLine = clock.now - .seconds(1)
     }
 
     func show(_ progress: Progress) {
@@ -68,6 +72,10 @@
         print(epoch.json)
         fflush(nil)
       }
+      let now = clock.now
+      let isLast = epoch.epoch == epoch.epochs
+      guard isTerminal || isLast || now - lastLine >= .seconds(1) else { return }
+      lastLine = now
       let rule = epoch.rule.rawValue + String(repeating: " ", count: max(0, 8 - epoch.rule.rawValue.count))
       printToStandardError(
         "\(rule)  seed \(epoch.seed)  epoch \(epoch.epoch)/\(epoch.epochs)  "

@@ -32,7 +32,7 @@
         let (result, network) = try session.experiment.train { display.show($0) }
         display.finish()
         switch format {
-        case .text: print("\(result.table)\n\n\(Comparison.legend)")
+        case .text: print("\(result.table)\n\n\(RuleResult.legend)")
         case .json: print(result.json)
         }
         let parameters = try Safetensors(network.namedArrays()).encoded()
