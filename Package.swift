@@ -20,27 +20,31 @@ let package = Package(
   ],
   targets: [
     // MARK: Graphs: what is computed
-    .target(name: "PCPrimitives"),
-    .target(name: "PCGraphs", dependencies: ["PCPrimitives"]),
-    .target(name: "PCLayers", dependencies: ["PCGraphs"]),
-    .target(name: "PCModels", dependencies: ["PCLayers"]),
+    .target(name: "PCPrimitives", exclude: ["README.md"]),
+    .target(name: "PCGraphs", dependencies: ["PCPrimitives"], exclude: ["README.md"]),
+    .target(name: "PCLayers", dependencies: ["PCGraphs"], exclude: ["README.md"]),
+    .target(name: "PCModels", dependencies: ["PCLayers"], exclude: ["README.md"]),
 
     // MARK: Kernels: where it is computed
-    .target(name: "PCRandomness"),
-    .target(name: "PCKernels", dependencies: ["PCPrimitives", "PCRandomness"]),
+    .target(name: "PCRandomness", exclude: ["README.md"]),
+    .target(name: "PCKernels", dependencies: ["PCPrimitives", "PCRandomness"], exclude: ["README.md"]),
     .target(name: "PCKernelsC"),
-    .target(name: "PCKernelsCPU", dependencies: ["PCKernels", "PCKernelsC"]),
+    .target(name: "PCKernelsCPU", dependencies: ["PCKernels", "PCKernelsC"], exclude: ["README.md"]),
 
     // MARK: Data in and out
-    .target(name: "PCInterchange", dependencies: ["PCPrimitives"]),
+    .target(name: "PCInterchange", exclude: ["README.md"]),
     .systemLibrary(name: "PCZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
-    .target(name: "PCDigits"),
-    .target(name: "PCDatasets", dependencies: ["PCRandomness", "PCInterchange", "PCDigits", "PCZlib"]),
+    .target(name: "PCDigits", exclude: ["README.md"]),
+    .target(
+      name: "PCDatasets", dependencies: ["PCRandomness", "PCInterchange", "PCDigits", "PCZlib"],
+      exclude: ["README.md"]),
 
     // MARK: Learning: rules, training, experiments
-    .target(name: "PCPlans", dependencies: ["PCGraphs", "PCKernels"]),
-    .target(name: "PCLearning", dependencies: ["PCPlans", "PCDatasets", "PCInterchange"]),
-    .target(name: "PCExperiments", dependencies: ["PCLearning", "PCModels", "PCDatasets", "PCKernelsCPU"]),
+    .target(name: "PCPlans", dependencies: ["PCGraphs", "PCKernels"], exclude: ["README.md"]),
+    .target(name: "PCLearning", dependencies: ["PCPlans", "PCDatasets", "PCInterchange"], exclude: ["README.md"]),
+    .target(
+      name: "PCExperiments", dependencies: ["PCLearning", "PCModels", "PCDatasets", "PCKernelsCPU"],
+      exclude: ["README.md"]),
 
     // MARK: What a user imports or runs
     .target(
@@ -68,3 +72,8 @@ let package = Package(
     .testTarget(name: "PCCommandTests", dependencies: ["PredictiveCoding", "pcgraph"]),
   ]
 )
+
+// Only whoever builds the documentation resolves its plugin: PC_DOCS=1 (see Scripts/docs.sh).
+if Context.environment["PC_DOCS"] != nil {
+  package.dependencies.append(.package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.4.0"))
+}

@@ -17,8 +17,8 @@ public struct Batch: Sendable, Equatable {
   public init(inputs: [Float], labels: [Int32], exampleIndices: [Int], inputShape: [Int]) {
     guard exampleIndices.count == labels.count, inputs.count == labels.count * inputShape.reduce(1, *) else {
       fatalError(
-        "Batch: \(inputs.count) inputs, \(labels.count) labels and \(exampleIndices.count) indices do not fit the shape "
-          + "\(inputShape).")
+        "Batch: \(inputs.count) inputs, \(labels.count) labels and \(exampleIndices.count) indices do not fit "
+          + "the shape \(inputShape).")
     }
     self.inputs = inputs
     self.labels = labels

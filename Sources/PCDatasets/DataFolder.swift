@@ -5,8 +5,8 @@ struct DataFolder {
   let dataset: String
   let folders: [String]
 
-  /// Searches `directory` and, in it, the folder called `name`; in either, also the folder `archive` that the published
-  /// archive unpacks to.
+  /// Searches `directory` and, in it, the folder called `name`; in either, also the folder `archive` that the
+  /// published archive unpacks to.
   init(dataset: String, directory: String, name: String, archive: String) {
     self.dataset = dataset
     folders = [directory, "\(directory)/\(name)"].flatMap { [$0, "\($0)/\(archive)"] }

@@ -9,8 +9,8 @@ import PCInterchange
 /// }
 /// ```
 ///
-/// Pixels that come as bytes are kept as bytes and become numbers when a batch is made, so CIFAR-10 takes 180 MB and not
-/// 740. Subsets and normalised copies share that memory.
+/// Pixels that come as bytes are kept as bytes and become numbers when a batch is made, so CIFAR-10 takes 180 MB and
+/// not 740. Subsets and normalised copies share that memory.
 public struct Dataset: Sendable {
   public var name: String
   /// The shape of one example, for example [3, 32, 32]: channels, rows, columns.
@@ -177,7 +177,8 @@ extension Dataset {
     return result
   }
 
-  /// The mean and the standard deviation (divisor n) of all numbers of all examples; a deviation of 1 if all are equal.
+  /// The mean and the standard deviation (divisor n) of all numbers of all examples; a deviation of 1 if all are
+  /// equal.
   public func statistics() -> (mean: Float, deviation: Float) {
     let chunk = 1000
     func average(_ term: (Double) -> Double) -> Double {
@@ -197,7 +198,7 @@ extension Dataset {
 
 extension Dataset {
   /// The SHA-256 digest, in hexadecimal, of the inputs as stored and then the labels: bytes as they are, before
-  /// normalisation, numbers as Float and Int32 in little-endian order. For records of runs; about 4 ns a byte.
+  /// normalisation, numbers as Float and Int32 in little-endian order. For records of runs; about 5 ns a byte.
   public func checksum() -> String {
     var digest = SHA256()
     let range = start..<start + count * exampleSize

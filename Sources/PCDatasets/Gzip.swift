@@ -7,8 +7,8 @@ func isGzip(_ bytes: [UInt8]) -> Bool { bytes.starts(with: [0x1f, 0x8b]) }
 
 /// The first `limit` bytes that the gzip file `packed` unpacks to, or all of them if they are fewer.
 ///
-/// Memory grows with what is there, not with what a header promises. The checksum at the end of the file is verified if
-/// the end is reached. A file may have several members, one after the other (RFC 1952).
+/// Memory grows with what is there, not with what a header promises. The checksum at the end of the file is verified
+/// if the end is reached. A file may have several members, one after the other (RFC 1952).
 func gunzip(_ packed: [UInt8], limit: Int, _ path: String) throws(DataError) -> [UInt8] {
   var stream = z_stream()
   let gzipOnly = 16 + MAX_WBITS

@@ -31,8 +31,9 @@ public enum NamedDataset: String, Sendable, CaseIterable {
 
   /// The images, between 0 and 1, and their labels, as published; order too.
   ///
-  /// - Parameter directory: the folder D that holds the published files, themselves or in the folder that their archive
-  ///   unpacks to, or in D/cifar-10 or D/mnist. MNIST's files may be packed by gzip or not. `digits` needs none.
+  /// - Parameter directory: the folder D that holds the published files, themselves or in the folder that their
+  ///   archive unpacks to, or in D/cifar-10 or D/mnist. MNIST's files may be packed by gzip or not. `digits` needs
+  ///   none.
   /// - Throws: `DataError` about a file that is missing, unreadable, damaged or of another size than published.
   public func load(directory: String? = nil) throws(DataError) -> DataSplit {
     if self == .digits { return try loadDigits() }

@@ -165,7 +165,8 @@ public final class GraphBuilder {
       guard operand.graph === self else {
         throw ShapeError("\(operation.name) takes \(operand.name), which belongs to another graph")
       }
-      if let owner = graph.vertex(making: operand.id), owner != openVertex, graph.vertices[owner].result != operand.id {
+      if let owner = graph.vertex(making: operand.id), owner != openVertex, graph.vertices[owner].result != operand.id
+      {
         throw ShapeError(
           "\(operation.name) takes an inner value (\(operand.name)) of the vertex \(graph.vertices[owner].name), "
             + "which shows only its result; return the value from the vertex or make it a vertex of its own")

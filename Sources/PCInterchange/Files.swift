@@ -60,8 +60,8 @@ package func readFile(_ path: String) throws(FileError) -> [UInt8] {
   return bytes
 }
 
-/// Puts `bytes` at `path`, replacing what was there, so that a reader or a crash at any moment finds either the whole old
-/// file or the whole new one: written beside it under another name, flushed to the disk, then renamed.
+/// Puts `bytes` at `path`, replacing what was there, so that a reader or a crash at any moment finds either the whole
+/// old file or the whole new one: written beside it under another name, flushed to the disk, then renamed.
 package func writeFile(_ bytes: [UInt8], to path: String) throws(FileError) {
   let cut = path.lastIndex(of: "/").map { path.index(after: $0) } ?? path.startIndex
   let folder = cut == path.startIndex ? "." : String(path[..<cut])

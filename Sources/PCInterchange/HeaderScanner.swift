@@ -52,8 +52,8 @@ struct HeaderScanner {
     return value
   }
 
-  /// What `element` reads, once or more with commas between, up to `close`; nothing if `close` comes first. Python also
-  /// allows a comma after the last one.
+  /// What `element` reads, once or more with commas between, up to `close`; nothing if `close` comes first. Python
+  /// also allows a comma after the last one.
   mutating func list(
     upTo close: StaticString, trailingComma: Bool = false,
     element: (inout HeaderScanner) throws(FormatError) -> Void

@@ -4,7 +4,8 @@
 private let magic: [UInt8] = [0x93] + Array("NUMPY".utf8)
 
 extension NamedArray {
-  /// The array of a `.npy` file: little-endian float32, float64, int32 or int64, or uint8 or bool, in row-major order.
+  /// The array of a `.npy` file: little-endian float32, float64, int32 or int64, or uint8 or bool, in row-major
+  /// order.
   ///
   /// - Parameter name: what the array is called here, because the file does not say.
   /// - Throws: `FileError` if the file cannot be read, `FormatError` if it is damaged or holds something else.
@@ -59,7 +60,8 @@ extension NamedArray {
     self.init(name: name, shape: shape, values: values)
   }
 
-  /// The bytes of a `.npy` file of this array, version 1.0; the data begin at a multiple of 64 bytes, as NumPy has it.
+  /// The bytes of a `.npy` file of this array, version 1.0; the data begin at a multiple of 64 bytes, as NumPy has
+  /// it.
   public func npyEncoded() -> [UInt8] {
     guard shape.count <= 64 else {
       fatalError("NamedArray.npyEncoded: NumPy allows 64 dimensions, not the \(shape.count) of \(name).")

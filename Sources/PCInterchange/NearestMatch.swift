@@ -5,8 +5,8 @@
 /// nearestMatch(to: "imagenet", in: ["digits", "mnist", "cifar10"])    // nil
 /// ```
 ///
-/// Likeness is Levenshtein's distance, capitals ignored: the least number of letters inserted, deleted or replaced. Close
-/// enough is at most half the length of the longer word; of equally close candidates the first one wins.
+/// Likeness is Levenshtein's distance, capitals ignored: the least number of letters inserted, deleted or replaced.
+/// Close enough is at most half the length of the longer word; of equally close candidates the first one wins.
 public func nearestMatch(to name: String, in candidates: some Sequence<String>) -> String? {
   var best: (candidate: String, distance: Int)?
   for candidate in candidates {

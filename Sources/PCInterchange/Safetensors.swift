@@ -5,9 +5,10 @@
 /// let weight = try Safetensors(path: "model.safetensors")["conv1.weight"]
 /// ```
 ///
-/// A file is the header's length (8 bytes), the header (JSON: for each name its type, shape and the range of its bytes),
-/// then the numbers; everything is little-endian (https://github.com/huggingface/safetensors). Equal arrays and metadata
-/// give equal bytes: nothing depends on the time, the machine or the order in which the arrays are given.
+/// A file is the header's length (8 bytes), the header (JSON: for each name its type, shape and the range of its
+/// bytes), then the numbers; everything is little-endian (https://github.com/huggingface/safetensors). Equal arrays
+/// and metadata give equal bytes: nothing depends on the time, the machine or the order in which the arrays are
+/// given.
 public struct Safetensors: Sendable, Equatable {
   public var arrays: [NamedArray]
   /// Free text beside the arrays.
@@ -31,8 +32,9 @@ public struct Safetensors: Sendable, Equatable {
 extension Safetensors {
   /// The file's bytes.
   ///
-  /// The header lists the arrays by name and is filled up with spaces to a multiple of 8 bytes. The numbers come widest
-  /// type first, then by name, so every array begins at a multiple of its type's size and can be mapped into memory.
+  /// The header lists the arrays by name and is filled up with spaces to a multiple of 8 bytes. The numbers come
+  /// widest type first, then by name, so every array begins at a multiple of its type's size and can be mapped into
+  /// memory.
   ///
   /// - Throws: `FormatError` if two arrays share a name or one is named `__metadata__`.
   public func encoded(source: String = "The set of arrays") throws(FormatError) -> [UInt8] {

@@ -84,7 +84,8 @@ final class ReferenceExecutable: Executable {
   private func copy<T>(_ values: UnsafeBufferPointer<T>, to buffer: Int, convert: (T) -> Double) {
     let target = memory[buffer]
     guard values.count == target.count else {
-      fatalError("upload of \(values.count) numbers into \(program.buffers[buffer].name), which holds \(target.count)")
+      fatalError(
+        "upload of \(values.count) numbers into \(program.buffers[buffer].name), which holds \(target.count)")
     }
     for (i, value) in values.enumerated() { target.values[i] = convert(value) }
   }
@@ -232,8 +233,13 @@ final class ReferenceExecutable: Executable {
     case .maxPool(let p):
       let image = strides[0]
       let winners = pointer(instruction.results[1], example: example)
-      forEachOffset(p.messageExtents, [[0, p.stride.rows, 0], [0, 0, p.stride.columns], [image[0], 0, 0],
-        instruction.results[1].strides]) { at in
+      forEachOffset(
+        p.messageExtents,
+        [
+          [0, p.stride.rows, 0], [0, 0, p.stride.columns], [image[0], 0, 0],
+          instruction.results[1].strides,
+        ]
+      ) { at in
         var best = -Double.infinity
         var winner = 0
         for i in 0..<p.window.rows {
@@ -252,8 +258,13 @@ final class ReferenceExecutable: Executable {
 
     case .maxPoolGradient(let p):
       let image = [p.input.count, p.input.columns, 1]
-      forEachOffset(p.messageExtents, [strides[0], strides[1], [image[0], 0, 0], [0, p.stride.rows, 0],
-        [0, 0, p.stride.columns]]) { at in
+      forEachOffset(
+        p.messageExtents,
+        [
+          strides[0], strides[1], [image[0], 0, 0], [0, p.stride.rows, 0],
+          [0, 0, p.stride.columns],
+        ]
+      ) { at in
         let winner = Int(memory[1][at[1]])
         let row = at[3] + winner / p.window.columns - p.padding.rows
         let column = at[4] + winner % p.window.columns - p.padding.columns

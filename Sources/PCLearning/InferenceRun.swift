@@ -79,7 +79,7 @@ public final class InferenceRun {
     if let monitor = plan.monitor {
       executable.run(plan.script([.monitor]))
       func total(_ terms: some Sequence<Term>) -> Double {
-        terms.reduce(0) { $0 + download($1).values.reduce(0, +) } / Double(batchSize)
+        terms.reduce(0) { $0 + download($1).reduce(0, +) } / Double(batchSize)
       }
       relaxation.energy = total(monitor.squaredErrors.values) + total(monitor.losses)
       relaxation.residual = total(monitor.squaredResiduals.values).squareRoot()
@@ -105,7 +105,7 @@ public final class InferenceRun {
   private func gradientDistance() -> Double? {
     guard plan.phases[.step] != nil, rule is any IterativeRule, stepCount > 0 else { return nil }
     let count = stepCount
-    let saved = plan.values.filter { $0.stage == .step }.map { ($0, download($0).values) }
+    let saved = plan.values.filter { $0.stage == .step }.map { ($0, download($0)) }
     let g0 = gradients()
     step(count)
     close()
@@ -128,23 +128,32 @@ public final class InferenceRun {
 
   /// The message of a vertex: −∂F/∂ its value, for a relaxed one its weighted error. Deterministic vertices have theirs
   /// after `finish`.
+  ///
+  /// Tensors of a run hold one example after the other: their extents are the batch size and then the shape's other axes.
   public func message(of vertex: String) -> Tensor {
-    guard let term = plan.messages[index(of: vertex)] else { fatalError("no message arrives at \(vertex)") }
-    return download(term, batched: true)
+    let index = index(of: vertex)
+    guard let term = plan.messages[index] else { fatalError("no message arrives at \(vertex)") }
+    return download(term, shapedAs: plan.graph.vertices[index].result)
   }
 
   /// What the vertex's children see.
-  public func value(of vertex: String) -> Tensor { download(plan.values[index(of: vertex)], batched: true) }
+  public func value(of vertex: String) -> Tensor {
+    let index = index(of: vertex)
+    return download(plan.values[index], shapedAs: plan.graph.vertices[index].result)
+  }
 
   /// What the vertex's parents make of it.
-  public func prediction(of vertex: String) -> Tensor { download(plan.predictions[index(of: vertex)], batched: true) }
+  public func prediction(of vertex: String) -> Tensor {
+    let index = index(of: vertex)
+    return download(plan.predictions[index], shapedAs: plan.graph.vertices[index].result)
+  }
 
-  /// −∂L/∂input, for the inputs that the run was asked for.
+  /// ∂L/∂input, for the inputs that the run was asked for.
   public func gradient(ofInput input: String) -> Tensor {
     guard let index = plan.graph.inputs.firstIndex(where: { $0.name == input }), let term = plan.inputMessages[index]
     else { fatalError("the run was not asked for the gradient of \(input)") }
     close()
-    let message = download(term, batched: true)
+    let message = download(term, shapedAs: plan.graph.inputs[index].value)
     return Tensor(message.extents, message.values.map { -$0 })
   }
 
@@ -163,7 +172,7 @@ public final class InferenceRun {
   /// Σ wL of each example, at the feedforward values.
   public func losses() -> [Double] {
     plan.losses.reduce(Array(repeating: 0, count: batchSize)) { sums, term in
-      zip(sums, download(term).values).map(+)
+      zip(sums, download(term)).map(+)
     }
   }
 
@@ -177,7 +186,7 @@ public final class InferenceRun {
   private func firstNonFiniteVertex() -> String? {
     for (index, vertex) in plan.graph.vertices.enumerated() {
       let terms = [plan.values[index]] + (plan.messages[index].map { [$0] } ?? [])
-      for term in terms where !download(term).values.allSatisfy(\.isFinite) { return vertex.name }
+      for term in terms where !download(term).allSatisfy(\.isFinite) { return vertex.name }
     }
     return nil
   }
@@ -196,8 +205,8 @@ public final class InferenceRun {
     return nil
   }
 
-  /// The elements of a term, gathered from its buffer, example by example.
-  func download(_ term: Term, batched: Bool = false) -> Tensor {
+  /// The elements of a term, example by example.
+  private func download(_ term: Term) -> [Double] {
     let flat = executable.download(term.view.buffer)
     let examples = term.isBatched ? batchSize : 1
     let each = flat.count / max(examples, 1)
@@ -206,8 +215,14 @@ public final class InferenceRun {
     for example in 0..<examples {
       term.forEachOffset { values.append(flat[example * each + $0]) }
     }
-    // The batch axis has one element for each example; the extents then read as the shape does.
-    return Tensor([examples] + term.extents, values)
+    return values
+  }
+
+  private func download(_ term: Term, shapedAs value: Int) -> Tensor {
+    let shape = plan.graph.values[value].shape
+    guard shape.isBatched else { return Tensor(term.extents, download(term)) }
+    let others = shape.axes.filter { $0 != .batch }.map(\.extent)
+    return Tensor([batchSize] + others, download(term))
   }
 }
 

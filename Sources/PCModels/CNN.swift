@@ -16,10 +16,12 @@ extension Model {
     let weights = Initializer.normal(standardDeviation: 0.05)
     return classifier(task, loss) { _, image in
       var x = Convolution2D(
-        "conv1", filters: 6, kernel: kernel, padding: padding, activation: .relu, bias: false, initializer: weights)(image)
+        "conv1", filters: 6, kernel: kernel, padding: padding, activation: .relu, bias: false, initializer: weights)(
+          image)
       x = MaxPool2D("pool1", window: 2)(x)
       x = Convolution2D(
-        "conv2", filters: 16, kernel: kernel, padding: padding, activation: .relu, bias: false, initializer: weights)(x)
+        "conv2", filters: 16, kernel: kernel, padding: padding, activation: .relu, bias: false, initializer: weights)(
+          x)
       x = flatten(x)
       x = Dense("dense1", 200, activation: .relu, bias: false, initializer: weights)(x)
       x = Dense("dense2", 150, activation: .relu, bias: false, initializer: weights)(x)

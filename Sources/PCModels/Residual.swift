@@ -6,7 +6,8 @@ extension Model {
   /// max-pool 2 after the stem, and a dense head. Messages reach the stem over paths of different depths.
   public static func residual(_ task: ImageTask, loss: LossKind = .crossEntropy) throws(ModelError) -> Model {
     guard min(task.inputShape[1], task.inputShape[2]) >= 2 else {
-      throw ModelError("residual needs images of at least 2×2 pixels, not \(task.inputShape[1])×\(task.inputShape[2])")
+      throw ModelError(
+        "residual needs images of at least 2×2 pixels, not \(task.inputShape[1])×\(task.inputShape[2])")
     }
     return classifier(task, loss) { graph, image in
       var x = Convolution2D("stem", filters: 16, kernel: 3, padding: 1, activation: .relu)(image)

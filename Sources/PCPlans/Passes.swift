@@ -26,7 +26,9 @@ extension Program {
           buffers[source.buffer].isBatched == buffers[target.buffer].isBatched,
           source.strides == target.strides, source.offset == 0,
           isWhole(source, extents: extents),
-          let maker = instructions[..<position].lastIndex(where: { $0.results.contains { $0.buffer == source.buffer } }),
+          let maker = instructions[..<position].lastIndex(where: {
+            $0.results.contains { $0.buffer == source.buffer }
+          }),
           !removed.contains(maker)
         else { continue }
         let made = instructions[maker]
@@ -47,7 +49,8 @@ extension Program {
         removed.insert(position)
         uses[source.buffer] = 0
       }
-      sections[section].instructions = instructions.enumerated().filter { !removed.contains($0.offset) }.map(\.element)
+      sections[section].instructions = instructions.enumerated().filter { !removed.contains($0.offset) }.map(
+        \.element)
     }
     dropUnusedBuffers(keeping: kept)
   }

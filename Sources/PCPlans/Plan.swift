@@ -59,7 +59,9 @@ public struct Plan: Sendable {
   var visibleBuffers: Set<Int> {
     var terms = inputs + parameters + values + predictions + losses + outputs + inputMessages.values
     terms += (gradients + messages + [squaredGradientNorm]).compactMap { $0 }
-    if let monitor { terms += Array(monitor.squaredErrors.values) + Array(monitor.squaredResiduals.values) + monitor.losses }
+    if let monitor {
+      terms += Array(monitor.squaredErrors.values) + Array(monitor.squaredResiduals.values) + monitor.losses
+    }
     return Set(terms.map(\.view.buffer))
   }
 

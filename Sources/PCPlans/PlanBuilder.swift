@@ -72,7 +72,9 @@ public final class PlanBuilder {
 
   /// The term that readers of a value see.
   public func term(_ value: Int) -> Term {
-    guard let term = terms[value] else { fatalError("the value \(graph.values[value].name) is read before it is made") }
+    guard let term = terms[value] else {
+      fatalError("the value \(graph.values[value].name) is read before it is made")
+    }
     return term
   }
 

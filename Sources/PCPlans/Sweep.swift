@@ -31,7 +31,9 @@ public final class Sweep {
       fatalError("\(plan.graph.values[value].name) is not among the values that this sweep was made for")
     }
     var terms: [Term] = []
-    for (message, loss) in zip(lossMessages, plan.graph.losses) where loss.prediction == value { terms.append(message) }
+    for (message, loss) in zip(lossMessages, plan.graph.losses) where loss.prediction == value {
+      terms.append(message)
+    }
     for reader in plan.readers(of: value) { terms += pull(reader)[value] ?? [] }
     return terms
   }

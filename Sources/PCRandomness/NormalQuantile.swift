@@ -10,12 +10,12 @@
   import Darwin
 #endif
 
-/// The x for which a standard normal variable is below x with probability `p`, 0 < p < 1, to a relative error of about
-/// 1e-15.
+/// The x for which a standard normal variable is below x with probability `p`, 0 < p < 1, to a relative error of
+/// about 1e-15.
 ///
-/// Rational functions of degree 7 in q² (q = p − ½) for |q| ≤ 0.425 and in r = √(−log min(p, 1 − p)) beyond, with another
-/// pair of polynomials for r > 5. M. J. Wichura, "Algorithm AS 241: the percentage points of the normal distribution",
-/// Applied Statistics 37 (1988), PPND16; the coefficients are the published ones.
+/// Rational functions of degree 7 in q² (q = p − ½) for |q| ≤ 0.425 and in r = √(−log min(p, 1 − p)) beyond, with
+/// another pair of polynomials for r > 5. M. J. Wichura, "Algorithm AS 241: the percentage points of the normal
+/// distribution", Applied Statistics 37 (1988), PPND16; the coefficients are the published ones.
 func normalQuantile(_ p: Double) -> Double {
   let q = p - 0.5
   if q.magnitude <= 0.425 {

@@ -1,8 +1,8 @@
 /// Philox4x32-10: a keyed bijection of 128-bit counters that passes for random.
 ///
-/// There is no state to advance: block n of a key is `Philox.block(counter: n, key: key)`, whoever asks and in whatever
-/// order. Ten rounds of two 32 × 32 → 64-bit products, about 3 ns a block. J. K. Salmon, M. A. Moraes, R. O. Dror,
-/// D. E. Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
+/// There is no state to advance: block n of a key is `Philox.block(counter: n, key: key)`, whoever asks and in
+/// whatever order. Ten rounds of two 32 × 32 → 64-bit products. J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw,
+/// "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 public enum Philox {
   /// The four 32-bit words that `key` assigns to `counter`, both least significant word first.
   public static func block(counter: SIMD4<UInt32>, key: SIMD2<UInt32>) -> SIMD4<UInt32> {

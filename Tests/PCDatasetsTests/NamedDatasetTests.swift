@@ -173,20 +173,37 @@ import Testing
 
   /// Every prefix and every single-byte change of a packed file either reads or throws a `DataError`.
   @Test func mutatedFilesNeverTrap() throws {
+    let folder = try TemporaryFolder()
+    let labels = try folder.write("labels", Self.labels)
+    func read(_ images: [UInt8]) throws -> Dataset {
+      try Dataset(name: "idx", idxImages: folder.write("images", images), idxLabels: labels)
+    }
     for length in 0..<Self.packedImages.count {
-      #expect(throws: DataError.self, "length \(length)") {
-        try read(Array(Self.packedImages.prefix(length)), Self.labels)
-      }
+      #expect(throws: DataError.self, "length \(length)") { try read(Array(Self.packedImages.prefix(length))) }
     }
     for file in [Self.packedImages, Self.images] {
       for index in file.indices {
         for mask: UInt8 in [0x01, 0x80, 0xFF] {
           var bytes = file
           bytes[index] ^= mask
-          do { _ = try read(bytes, Self.labels) } catch is DataError {}
+          do { _ = try read(bytes) } catch is DataError {}
         }
       }
     }
+  }
+
+  /// Two members, as `cat a.gz b.gz` makes them: 16 bytes of header, then the pixels (Python's `gzip.compress`
+  /// twice).
+  @Test func membersFollowEachOther() throws {
+    let members: [UInt8] = [
+      31, 139, 8, 0, 0, 0, 0, 0, 2, 3, 99, 96, 224, 96, 102, 96, 96, 0, 97, 38, 16, 6, 0, 36, 55, 107, 207, 16, 0,
+      0, 0, 31, 139, 8, 0, 0, 0, 0, 0, 2, 3, 99, 248, 111, 156, 198, 200, 196, 204, 194, 202, 198, 206, 1, 0, 124,
+      195, 187, 151, 12, 0, 0, 0,
+    ]
+    #expect(try read(members, Self.labels).batch([2]).inputs == [5, 6, 7, 8].map { Float($0) / 255 })
+    #expect(
+      message(members + [1], Self.labels)
+        == "images is a damaged gzip file (it ends too early); download it again.")
   }
 
   @Test func oddPathsAreRefused() throws {

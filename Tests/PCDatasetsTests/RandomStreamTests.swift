@@ -134,8 +134,8 @@ import Testing
   }
 
   /// Eight neighbouring words make the results 0, 0, 0, 1, 1, 1, 2, 2 below 3·2⁶¹ (the high part of word × bound), so
-  /// without rejection the residues of 3 would be as frequent as 3 : 3 : 2. χ² of two degrees of freedom exceeds 25 with
-  /// probability 4e-6.
+  /// without rejection the residues of 3 would be as frequent as 3 : 3 : 2. χ² of two degrees of freedom exceeds 25
+  /// with probability 4e-6.
   @Test func largeBoundsAreUnbiased() {
     var stream = RandomStream(seed: 9, "bound")
     let bound = 3 << 61

@@ -1,3 +1,8 @@
+// What these tests compare with. Random words: the published vectors of Random123. Normal numbers: the C library's
+// erfc and the known moments. Digits: scikit-learn's array. MNIST and CIFAR-10: NumPy over the published files.
+// Digests: FIPS 180-4. Files: bytes that Python's gzip, NumPy and safetensors wrote. Every kind of bad input asserts
+// its message, and every single-byte change and every prefix of a small file must read or throw.
+
 import Foundation
 import Testing
 
@@ -26,8 +31,8 @@ final class TemporaryFolder: Sendable {
   func names() throws -> [String] { try FileManager.default.contentsOfDirectory(atPath: path).sorted() }
 }
 
-/// The published data sets, if they are on this machine: the folder named by PC_DATA_DIR, or ../shared/data beside the
-/// package.
+/// The published data sets, if they are on this machine: the folder named by PC_DATA_DIR, or ../shared/data beside
+/// the package.
 let publishedData: String? = {
   let package = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
     .deletingLastPathComponent()

@@ -148,7 +148,8 @@ import Testing
     arguments: [
       [], [(0, 0)], [(1, 5), (2, 5), (3, 5)], [(3, 1), (3, 2)], [(.nan, 1)], [(1, .infinity)],
       [(0, 1e308), (1, -1e308)],
-      [(0, 1e-320), (1, 2e-320)], [(1, 1), (2, 1 + 1e-15)], [(-1e299, 1e-299), (1e299, 1e299)], [(0, 0), (0, 0)],
+      [(0, .leastNonzeroMagnitude), (1, 4 * .leastNonzeroMagnitude)], [(1, 1), (2, 1 + 1e-15)],
+      [(-1e299, 1e-299), (1e299, 1e299)], [(0, 0), (0, 0)],
       [(1e15, 1e15), (1e15 + 1, 1e15 + 2)],
     ] as [[(Double, Double)]])
   func unusualDataGiveAWholeChart(data: [(Double, Double)]) throws {
@@ -234,6 +235,21 @@ import Testing
       names.map { $0.number("y") }.sorted(), names.map { $0.number("y") }.sorted().dropFirst())
     {
       #expect(second == first || second - first > 15, "Names \(second - first) pixels apart")
+    }
+  }
+
+  @Test func longLinesAreThinnedButKeepTheirExtremes() throws {
+    var random = SeededGenerator(seed: 1)
+    var points = (0..<100_000).map { LineChart.Point(Double($0), Double.random(in: 0...1, using: &random)) }
+    points[31_415].y = 40
+    points[27_182].y = -30
+    let chart = LineChart(title: "t", x: .init("x"), y: .init("y"), series: [.init("s", points: points)])
+    let reading = try #require(Reading(chart))
+    #expect(reading.corners.count < 8 * Int(chart.width), "\(reading.corners.count) corners")
+    for index in [0, 31_415, 27_182, 99_999] {
+      let x = Reading.pixel(points[index].x, reading.x, log: false)
+      let y = Reading.pixel(points[index].y, reading.y, log: false)
+      #expect(reading.corners.contains { abs($0.x - x) < 0.011 && abs($0.y - y) < 0.011 }, "point \(index)")
     }
   }
 

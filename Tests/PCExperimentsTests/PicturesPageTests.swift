@@ -63,6 +63,7 @@ import Testing
     #expect(root.all("caption").map(\.text) == ["Table 1. " + words, "Table 2. again"])
     #expect(root.all("li").suffix(2).map(\.text) == [words, words])
     #expect(root.all("dt").map(\.text) == ["command", "seed"] && root.all("dd").map(\.text) == [words, "7"])
+    #expect(root.all("pre").map(\.text) == ["line 1\n  \(words)"])
     #expect(root.all("code").map(\.text) == [words, words, "line 1\n  \(words)"])
     #expect(root.all("summary").map(\.text) == [words])
     #expect(root.all("svg").count == 2)

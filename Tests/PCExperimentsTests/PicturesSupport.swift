@@ -98,7 +98,10 @@ func pathPoints(_ path: String, samples: Int = 24) -> [(x: Double, y: Double)] {
     numbers = []
     switch command {
     case "C":
-      guard pairs.count == 3, let start = points.last else { return Issue.record("Bad curve in \(path)") }
+      guard pairs.count == 3, let start = points.last else {
+        Issue.record("Bad curve in \(path)")
+        return
+      }
       for step in 1...samples {
         let t = Double(step) / Double(samples)
         let s = 1 - t

@@ -330,12 +330,12 @@ private struct Places {
 
   /// All places, in sequences of bends or of vertices with one parent and one consumer, parameters not counted.
   private func stretches() -> [[Int]] {
-    func strong(_ neighbours: [(place: Int, pull: Double)]) -> [Int] {
-      neighbours.filter { $0.pull > 8 * Self.weakPull }.map(\.place)
+    func only(_ neighbours: [(place: Int, pull: Double)]) -> Int? {
+      let strong = Set(neighbours.filter { $0.pull > 8 * Self.weakPull }.map(\.place))
+      return strong.count == 1 ? strong.first : nil
     }
     func next(_ place: Int) -> Int? {
-      let after = strong(places[place].after)
-      return after.count == 1 && strong(places[after[0]].before).count == 1 ? after[0] : nil
+      only(places[place].after).flatMap { only(places[$0].before) == place ? $0 : nil }
     }
     let continuations = Set(places.indices.compactMap { next($0) })
     return places.indices.filter { !continuations.contains($0) }.map { Array(sequence(first: $0, next: next)) }
@@ -388,14 +388,17 @@ private struct Places {
         isDown ? (places[index].across, places[index].along) : (places[index].along, places[index].across)
       return GraphPicture.Frame(x: x - size.width / 2, y: y - size.height / 2, width: size.width, height: size.height)
     }
-    var seen: [[Int]: Int] = [:]
+    // Parallel edges of one step lie side by side. (Longer ones have bends of their own.)
+    let counts = Dictionary(chains.map { ($0, 1) }, uniquingKeysWith: +)
+    var drawn: [[Int]: Int] = [:]
     let routes = chains.indices.map { edge in
-      // Parallel edges step aside one after the other.
-      let twin = seen[chains[edge].count == 2 ? chains[edge] : [], default: 0]
-      if chains[edge].count == 2 { seen[chains[edge], default: 0] += 1 }
-      var shift = chains[edge].count == 2 ? Double((twin + 1) / 2) * (twin % 2 == 1 ? 8 : -8) : 0
-      if feedback.contains(edge) { shift += 12 }
-      return route(chains[edge], isFeedback: feedback.contains(edge), shift: shift, isDown: isDown)
+      let chain = chains[edge]
+      let twin = drawn[chain, default: 0]
+      drawn[chain] = twin + 1
+      let count = Double(counts[chain, default: 1])
+      let shift = min(8, 32 / count) * (Double(twin) - (count - 1) / 2)
+      let isFeedback = feedback.contains(edge)
+      return route(chain, isFeedback: isFeedback, shift: isFeedback ? shift + 12 : shift, isDown: isDown)
     }
     let breadth = (places.map { $0.across + $0.breadth / 2 }.max() ?? 0) + Self.margin
     let depth = (spans.last?.upperBound ?? 0) + Self.margin

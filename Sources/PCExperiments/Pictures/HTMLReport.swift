@@ -221,8 +221,8 @@ extension HTMLReport {
       body { font-size: 10.5pt }
       main { max-width: none; padding: 0 }
       h2 { break-after: avoid; margin-top: 1.6rem }
-      figure, tr, dl { break-inside: avoid }
-      figure svg { min-width: 0 !important; max-height: 240mm }
+      figure, .table, tr, dl { break-inside: avoid }
+      figure svg { min-width: 0 !important; max-height: 215mm }
       pre { white-space: pre-wrap }
       * { print-color-adjust: exact; -webkit-print-color-adjust: exact }
     }

@@ -13,7 +13,8 @@
 /// under the chart where that is impossible; nothing covers the data.
 ///
 /// Points that an axis cannot show (not finite, beyond 10^±300, or at most 0 on a logarithmic axis) interrupt their line;
-/// a note under the chart counts them. Empty charts are drawn as empty axes. Cost: linear in the number of points.
+/// a note under the chart counts them. Empty charts are drawn as empty axes. Lines of thousands of points are thinned to
+/// what can be seen. Cost: linear in the number of points.
 public struct LineChart: Sendable {
   /// A measurement, with the interval it is uncertain by, if known.
   public struct Point: Sendable {
@@ -227,7 +228,10 @@ extension LineChart {
         && Double(chart.series.count) * Self.rowHeight <= chart.plotHeight && ends.allSatisfy { $0 == ends.first }
       let labelWidth = yRuler.ticks.map { Self.width(of: $0) }.max() ?? 0
       left = labelWidth.rounded(.up) + 12
-      right = chart.width - (namesAreBeside ? nameWidth.rounded(.up) + Self.sampleLength + 34 : 18)
+      let lastLabelWidth = xRuler.ticks.last.map { Self.width(of: $0) } ?? 0
+      right =
+        chart.width
+        - (namesAreBeside ? nameWidth.rounded(.up) + Self.sampleLength + 34 : max(8, lastLabelWidth.rounded(.up) / 2))
       titleLines = TextMetrics.lines(chart.title, size: Self.titleSize, bold: true, width: chart.width)
       top = Double(titleLines.count) * 21 + 36
     }
@@ -361,7 +365,9 @@ extension LineChart {
       let series = chart.series[index]
       var elements: [Markup] = []
       if pen.lineIsDrawn {
-        elements = runs[index].map { run in stroke(Self.path(run.map { (x($0.x), y($0.y)) }), pen, class: "curve") }
+        elements = runs[index].map { run in
+          stroke(Self.path(Self.thinned(run.map { (x($0.x), y($0.y)) })), pen, class: "curve")
+        }
       }
       if let marker = pen.marker {
         elements += runs[index].joined().map { point in
@@ -397,6 +403,23 @@ extension LineChart {
 
     static func path(_ points: [(Double, Double)]) -> String {
       "M" + points.map { SVG.number($0) + " " + SVG.number($1) }.joined(separator: "L")
+    }
+
+    /// At most four points for each half pixel of a long line: its first, lowest, highest and last there, which look the
+    /// same as all of them (Jugel et al., VLDB 2014).
+    static func thinned(_ points: [(Double, Double)]) -> [(Double, Double)] {
+      guard points.count > 4000 else { return points }
+      var kept: [(Double, Double)] = []
+      var start = 0
+      while start < points.count {
+        let column = (points[start].0 * 2).rounded(.down)
+        let end = points[start...].firstIndex { ($0.0 * 2).rounded(.down) != column } ?? points.count
+        let lowest = (start..<end).min { points[$0].1 < points[$1].1 } ?? start
+        let highest = (start..<end).max { points[$0].1 < points[$1].1 } ?? start
+        kept += Set([start, lowest, highest, end - 1]).sorted().map { points[$0] }
+        start = end
+      }
+      return kept
     }
 
     static func spoken(_ value: Double) -> String { NumberText.significant(value, digits: 4) }

@@ -31,7 +31,13 @@ public enum Markup: Sendable, CustomStringConvertible {
     "br", "circle", "line", "link", "meta", "path", "polygon", "polyline", "rect",
   ]
 
-  /// - Parameter indentation: nil inside running text, where a line break would show as a space.
+  /// Elements whose children may stand on lines of their own; in all others a line break would show, as a space or worse.
+  private static let containers: Set<String> = [
+    "body", "details", "div", "dl", "figure", "g", "head", "header", "html", "main", "nav", "ol", "section", "svg",
+    "table", "tbody", "thead", "tr", "ul",
+  ]
+
+  /// - Parameter indentation: nil inside running text.
   private func write(to output: inout String, indentation: String?) {
     switch self {
     case .text(let text): Self.escape(text, inAttribute: false, to: &output)
@@ -48,7 +54,8 @@ public enum Markup: Sendable, CustomStringConvertible {
         return
       }
       output += ">"
-      let inner = children.allSatisfy(\.isElement) ? indentation.map { $0 + "  " } : nil
+      let isContainer = Self.containers.contains(name) && children.allSatisfy(\.isElement)
+      let inner = isContainer ? indentation.map { $0 + "  " } : nil
       for child in children {
         if let inner { output += "\n" + inner }
         child.write(to: &output, indentation: inner)

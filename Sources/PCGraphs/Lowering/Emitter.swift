@@ -25,6 +25,7 @@ public final class Emitter {
     var primitive: Primitive
     var operands: [View]
     var isBatched: Bool
+    var alpha: Scalar
   }
 
   public init() {}
@@ -76,14 +77,14 @@ public final class Emitter {
   ) -> Term {
     let stage = operands.map(\.stage).max() ?? .parameters
     let isBatched = isBatched ?? operands.contains(where: \.isBatched)
-    let key = Key(primitive: primitive, operands: operands.map(\.view), isBatched: isBatched)
-    if stage < .step, alpha == .one, let term = known[key] { return term }
+    let key = Key(primitive: primitive, operands: operands.map(\.view), isBatched: isBatched, alpha: alpha)
+    if stage < .step, let term = known[key] { return term }
     let term = makeTerm(
       "\(label).\(primitive.name)", extents, isBatched: isBatched, stage: stage)
     var target = term.view
     if let resultStrides { target.strides = resultStrides }
     write(primitive, operands.map(\.view), to: [target], alpha: alpha, stage: stage)
-    if stage < .step, alpha == .one { known[key] = term }
+    if stage < .step { known[key] = term }
     return term
   }
 
@@ -91,7 +92,9 @@ public final class Emitter {
   public func remember(_ companion: Term, for result: Term) { companions[result.view.buffer] = companion }
 
   public func recall(for result: Term) -> Term {
-    guard let companion = companions[result.view.buffer] else { fatalError("forward remembered nothing for its result") }
+    guard let companion = companions[result.view.buffer] else {
+      fatalError("forward remembered nothing for its result")
+    }
     return companion
   }
 
@@ -177,7 +180,8 @@ public final class Emitter {
     left = left.inserting(axis: groups.count + 1)
     right = right.inserting(axis: groups.count)
     let strides = Term.rowMajorStrides(groups + [m, n]) + [0]
-    return value(.contract(extents: extents), [left, right], extents: groups + [m, n], isBatched: isBatched,
+    return value(
+      .contract(extents: extents), [left, right], extents: groups + [m, n], isBatched: isBatched,
       viewedAs: strides)
   }
 

@@ -31,7 +31,8 @@ public struct MaxPool: Operation {
     let value = emit.makeTerm(
       "\(emit.label).max pool", pooling.messageExtents, isBatched: image.isBatched, stage: image.stage)
     let winners = emit.makeTerm(
-      "\(emit.label).winners", pooling.messageExtents, isBatched: image.isBatched, stage: image.stage, element: .index)
+      "\(emit.label).winners", pooling.messageExtents, isBatched: image.isBatched, stage: image.stage, element: .index
+    )
     emit.write(
       .maxPool(pooling), [image.dropping(axis: 0).view], to: [value.view, winners.view], stage: image.stage)
     emit.remember(winners, for: value)

@@ -50,7 +50,8 @@ public struct FixedPredictions: IterativeRule {
   public func check(_ graph: Graph) throws(RuleError) {
     guard steps >= 0 else { throw RuleError("the number of steps is \(steps); it cannot be negative") }
     guard rate > 0, rate <= 1 else {
-      throw RuleError("the rate h is \(rate); fixed predictions need 0 < h ≤ 1, since larger steps explode on deep graphs")
+      throw RuleError(
+        "the rate h is \(rate); fixed predictions need 0 < h ≤ 1, since larger steps explode on deep graphs")
     }
   }
 

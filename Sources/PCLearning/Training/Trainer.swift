@@ -236,7 +236,9 @@ public enum TrainingError: Error, Sendable, Hashable, CustomStringConvertible {
     switch self {
     case .diverged(let vertex, let step, let update, let learningRate, let rate):
       let place = step == 0 ? "in the feedforward pass" : "in step \(step) of inference"
-      let advice = rate.map { "the rate (\($0)) or the learning rate (\(learningRate))" } ?? "the learning rate (\(learningRate))"
+      let advice =
+        rate.map { "the rate (\($0)) or the learning rate (\(learningRate))" }
+        ?? "the learning rate (\(learningRate))"
       return "training diverged: \(vertex) is not finite \(place) of update \(update); lower \(advice)"
     }
   }
@@ -245,4 +247,24 @@ public enum TrainingError: Error, Sendable, Hashable, CustomStringConvertible {
 extension Duration {
   /// The duration in seconds.
   public var seconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
+}
+
+extension Trainer {
+  /// Multiply-adds of the matrix and convolution work of one training step: what its time can be measured against.
+  public func multiplyAdds(batchSize: Int) throws -> Int {
+    let (_, plan) = try network.plan(rule, optimizer: optimizer, clipping: clipping)
+    let schedule = rule.schedule
+    return schedule.phases.reduce(0) { sum, phase in
+      sum + plan.multiplyAdds(in: phase) * batchSize * (phase == .step ? schedule.steps : 1)
+    }
+  }
+}
+
+extension Network {
+  /// The mean over the examples of a batch of Σ wL, by the feedforward pass.
+  public func meanLoss(on feed: Feed) throws -> Double {
+    let run = try run(Feedforward(), on: feed)
+    run.runAll()
+    return run.losses().reduce(0, +) / Double(feed.count)
+  }
 }
