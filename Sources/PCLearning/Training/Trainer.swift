@@ -5,7 +5,7 @@ import PCPlans
 
 /// How the gradients of a batch's examples make one gradient. Alike for every rule, so that one learning rate means one
 /// thing.
-public enum Reduction: String, Sendable, CaseIterable {
+public enum GradientReduction: String, Sendable, CaseIterable {
   case sum
   case meanOverExamples = "mean"
 
@@ -29,7 +29,7 @@ public final class Trainer {
   public let rule: any Rule
   public var optimizer: any Optimizer
   public let clipping: Clipping
-  public let reduction: Reduction
+  public let reduction: GradientReduction
   /// Updates made so far.
   public private(set) var updateCount = 0
 
@@ -40,7 +40,7 @@ public final class Trainer {
   /// - Throws: a `RuleError` where rule and graph do not go together.
   public init(
     _ model: Model, rule: any Rule, optimizer: any Optimizer, clipping: Clipping = .none,
-    reduction: Reduction = .meanOverExamples, on backend: any Backend, seed: UInt64
+    reduction: GradientReduction = .meanOverExamples, on backend: any Backend, seed: UInt64
   ) throws {
     warnIfUnoptimized()
     network = try Network(model, on: backend, seed: seed)
