@@ -37,7 +37,7 @@ extension Experiment {
   /// same start and the same batches.
   ///
   /// - Throws: `TrainingError.diverged` as soon as one run does.
-  public func compare(progress: (Progress) -> Void = { _ in }) throws -> Comparison {
+  public func compare(progress: (TrainingProgress) -> Void = { _ in }) throws -> Comparison {
     var results = settings.rules.map { RuleResult(settings: $0, runs: []) }
     for (round, seed) in settings.seeds.enumerated() {
       for (index, rule) in settings.rules.enumerated() {
@@ -53,13 +53,14 @@ extension Experiment {
   ///
   /// - Returns: the result, and the network with its final parameters.
   /// - Throws: `TrainingError.diverged`.
-  public func train(progress: (Progress) -> Void = { _ in }) throws -> (result: RuleResult, network: Network) {
+  public func train(progress: (TrainingProgress) -> Void = { _ in }) throws -> (result: RuleResult, network: Network)
+  {
     let (run, network) = try train(settings.rules[0], seed: settings.seeds[0], run: 1, of: 1, progress)
     return (RuleResult(settings: settings.rules[0], runs: [run]), network)
   }
 
   private func train(
-    _ rule: RuleSettings, seed: UInt64, run position: Int, of runs: Int, _ progress: (Progress) -> Void
+    _ rule: RuleSettings, seed: UInt64, run position: Int, of runs: Int, _ progress: (TrainingProgress) -> Void
   ) throws -> (TrainingRun, Network) {
     let trainer = try Trainer(
       model, rule: rule.rule, optimizer: settings.optimizer.make(learningRate: rule.learningRate),
@@ -89,7 +90,7 @@ extension Experiment {
         .epoch(
           EpochProgress(
             rule: rule.name, seed: seed, epoch: epoch, epochs: settings.epochs, trainLoss: report.loss,
-            testAccuracy: accuracy)))
+            testAccuracy: accuracy, isLast: trainer.updateCount == steps)))
     }
     let comparison = try trainer.gradientComparison(on: lastBatch(of: trainer.updateCount, seed: seed))
     run.gradientShortfall = comparison.relativeError
@@ -102,6 +103,7 @@ extension Experiment {
     let perEpoch = (data.training.count + settings.batchSize - 1) / settings.batchSize
     let (epoch, index) = (count - 1).quotientAndRemainder(dividingBy: perEpoch)
     let order = BatchSequence.Order.shuffled(seed: seed, epoch: epoch + 1)
-    return try Feed(BatchSequence(data.training, batchSize: settings.batchSize, order: order)[index], for: model.graph)
+    return try Feed(
+      BatchSequence(data.training, batchSize: settings.batchSize, order: order)[index], for: model.graph)
   }
 }

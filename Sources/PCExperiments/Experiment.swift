@@ -33,14 +33,18 @@ public struct Experiment: Sendable {
   public init(_ settings: Settings) throws {
     self.settings = settings
     // What is cheap to check comes before the data are read.
-    model = try settings.makeModel()
+    var model = try settings.makeModel()
     for rule in settings.rules { try rule.rule.check(model.graph) }
     backend = try settings.makeBackend()
-    try settings.checkMemory(of: model.graph)
     let data = try settings.dataset.load(directory: settings.dataDirectory)
     guard settings.batchSize <= data.training.count else {
       throw DataError.batchSize(dataset: data.name, size: settings.batchSize, count: data.training.count)
     }
+    // Files in a data set's format may hold images of another size than the published ones.
+    let task = ImageTask(inputShape: data.training.inputShape, classes: data.training.classes)
+    if task != settings.task { model = try settings.makeModel(task) }
+    try settings.checkMemory(of: model.graph)
+    self.model = model
     self.data = data.normalized(settings.normalization)
   }
 
@@ -53,12 +57,14 @@ public struct Experiment: Sendable {
 }
 
 extension Settings {
-  /// The model for the data set's images; reads no data.
+  /// The images of the data set as it was published.
+  var task: ImageTask { ImageTask(inputShape: dataset.inputShape, classes: dataset.classes) }
+
+  /// The model for a task, by default the data set's as it was published; reads no data.
   ///
   /// - Throws: a `ModelError` where the model does not fit the images.
-  public func makeModel() throws(ModelError) -> Model {
-    let task = ImageTask(inputShape: dataset.inputShape, classes: dataset.classes)
-    return try model.build(task, hidden: hidden, loss: loss)
+  public func makeModel(_ task: ImageTask? = nil) throws(ModelError) -> Model {
+    try model.build(task ?? self.task, hidden: hidden, loss: loss)
   }
 
   /// - Throws: a `CPUError`.

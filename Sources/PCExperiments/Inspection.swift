@@ -50,7 +50,9 @@ public struct Inspection: Sendable {
       let shape = graph.values[vertex.result].shape
       let values = shape.count * (shape.isBatched ? batchSize : 1)
       let parameterCount = read.reduce(0) { $0 + count($1) }
-      let kind = vertex.clamp != nil ? "clamped" : vertex.kind == .deterministic && vertex.isTerminal ? "terminal" : vertex.kind.rawValue
+      let kind =
+        vertex.clamp != nil
+        ? "clamped" : vertex.kind == .deterministic && vertex.isTerminal ? "terminal" : vertex.kind.rawValue
       return Row(
         vertex: vertex.name, kind: kind, shape: shape, depths: depths[index], parameters: read.map(\.name),
         parameterCount: parameterCount,
@@ -130,7 +132,8 @@ extension GraphPicture {
     }
     let shared = graph.parameters.indices.filter { readers[$0].count > 1 }
     for index in shared {
-      nodes.append(Node("parameter\(index)", graph.parameters[index].name, "\(graph.parameters[index].extents)", .parameter))
+      nodes.append(
+        Node("parameter\(index)", graph.parameters[index].name, "\(graph.parameters[index].extents)", .parameter))
     }
 
     /// The node that a value comes from; nil for parameters that are not drawn.

@@ -1,3 +1,5 @@
+import PCInterchange
+
 /// A JSON value that keeps the order of its keys, for results that people and scripts read.
 ///
 /// ```swift
@@ -30,12 +32,13 @@ public indirect enum JSON: Sendable, CustomStringConvertible {
     switch self {
     case .null: "null"
     case .literal(let text): text
-    case .string(let text): Self.quoted(text)
-    case .array(let values): join(values.map { $0.text(indentation: indentation.map { $0 + 2 }) }, "[", "]", indentation)
+    case .string(let text): jsonString(text)
+    case .array(let values):
+      join(values.map { $0.text(indentation: indentation.map { $0 + 2 }) }, "[", "]", indentation)
     case .object(let members):
       join(
         members.map { key, value in
-          Self.quoted(key) + (indentation == nil ? ":" : ": ") + value.text(indentation: indentation.map { $0 + 2 })
+          jsonString(key) + (indentation == nil ? ":" : ": ") + value.text(indentation: indentation.map { $0 + 2 })
         }, "{", "}", indentation)
     }
   }
@@ -47,20 +50,5 @@ public indirect enum JSON: Sendable, CustomStringConvertible {
     let margin = "\n" + String(repeating: " ", count: indentation + 2)
     return open + margin + parts.joined(separator: "," + margin) + "\n" + String(repeating: " ", count: indentation)
       + close
-  }
-
-  private static func quoted(_ text: String) -> String {
-    var result = "\""
-    for scalar in text.unicodeScalars {
-      switch scalar {
-      case "\"", "\\": result += "\\\(scalar)"
-      case "\n": result += "\\n"
-      case "\0"..<" ":
-        let digits = String(scalar.value, radix: 16)
-        result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-      default: result.unicodeScalars.append(scalar)
-      }
-    }
-    return result + "\""
   }
 }

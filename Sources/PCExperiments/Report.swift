@@ -21,7 +21,8 @@ extension Comparison {
     }
     let epochs = rules.map(\.testAccuracy.count).max() ?? 0
     let spread = settings.seeds.count > 1 ? " Means of \(settings.seeds.count) seeds." : ""
-    return "Test accuracy after \(epochs) epoch\(epochs == 1 ? "" : "s"), from the same initial parameters on the same "
+    return
+      "Test accuracy after \(epochs) epoch\(epochs == 1 ? "" : "s"), from the same initial parameters on the same "
       + "batches: \(results.joined(separator: ", ")).\(spread)"
   }
 
@@ -47,7 +48,8 @@ extension Comparison {
       let chart = LineChart(
         title: title, x: .init("epoch"), y: axis,
         series: ordered.map { rule in .init(rule.settings.name.title, points: rule.points(quantity)) })
-      let bands = settings.seeds.count > 1 ? " Bands are ± one standard deviation over \(settings.seeds.count) seeds." : ""
+      let bands =
+        settings.seeds.count > 1 ? " Bands are ± one standard deviation over \(settings.seeds.count) seeds." : ""
       blocks.append(.figure(chart.svg, caption: caption + bands))
     }
     blocks.append(.table(table, caption: "After the last epoch. \(legend)"))
@@ -67,10 +69,16 @@ extension Comparison {
       "The graph",
       [
         .paragraph(text),
-        .figure(picture.svg, caption: "The vertices of `\(settings.model.rawValue)`, with the shapes of their values; B is the batch."),
+        .figure(
+          picture.svg,
+          caption: "The vertices of `\(settings.model.rawValue)`, with the shapes of their values; B is the batch."),
         .details(
           summary: "All \(inspection.rows.count) vertices in a table",
-          [.table(inspection.table, caption: "Memory is that of value, message and parameters for a batch of \(settings.batchSize).")]),
+          [
+            .table(
+              inspection.table,
+              caption: "Memory is that of value, message and parameters for a batch of \(settings.batchSize).")
+          ]),
       ])
   }
 }
@@ -182,7 +190,8 @@ extension InferenceReach {
     let distinct = rows.indices.filter { rows[$0].measured != nil && seen.insert(rows[$0].depths).inserted }
     return Self.evenly(distinct, limit: 3).enumerated().map { color, index in
       return .init(
-        "\(rows[index].parameter), d = \(Self.ranges(rows[index].depths))", points: points(curve) { $0.rows[index].measured }, style: .markers,
+        "\(rows[index].parameter), d = \(Self.ranges(rows[index].depths))",
+        points: points(curve) { $0.rows[index].measured }, style: .markers,
         color: color)
     }
   }

@@ -124,9 +124,11 @@ extension Settings {
     let learningRate =
       rates.count == 1
       ? "learning rate \(NumberText.significant(rules[0].learningRate))"
-      : "learning rates " + rules.map { "\($0.name.rawValue) \(NumberText.significant($0.learningRate))" }.joined(separator: ", ")
+      : "learning rates "
+        + rules.map { "\($0.name.rawValue) \(NumberText.significant($0.learningRate))" }.joined(separator: ", ")
     let clipped = clipping == .none ? "" : ", clipped \(clipping.summary)"
-    return "\(optimizer.rawValue), \(learningRate), \(reduction.rawValue) over the batch\(clipped), batches of \(batchSize)"
+    return
+      "\(optimizer.rawValue), \(learningRate), \(reduction.rawValue) over the batch\(clipped), batches of \(batchSize)"
   }
 }
 

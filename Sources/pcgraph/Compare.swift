@@ -14,7 +14,8 @@
         """)
 
     @Option(
-      help: "The rules: \(NamedRule.names.joined(separator: ", ")), between commas.", completion: .list(NamedRule.names))
+      help: "The rules: \(NamedRule.names.joined(separator: ", ")), between commas.",
+      completion: .list(NamedRule.names))
     var rules = "fixed,backprop"
 
     @Option(help: ArgumentHelp("How many seeds: --seed, the next, ….", valueName: "N"))

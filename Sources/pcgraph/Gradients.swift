@@ -22,7 +22,10 @@
     @OptionGroup var model: ModelOptions
     @OptionGroup var inference: InferenceOptions
 
-    @Option(help: "A folder for run.json and results.json. (default: nothing is written)", completion: .directory)
+    @Option(
+      help: ArgumentHelp(
+        "A folder for run.json and results.json. (default: nothing is written)", valueName: "folder"),
+      completion: .directory)
     var output: String?
 
     func run() throws {

@@ -36,6 +36,7 @@
         var choices = Choices(rules: [try NamedRule(named: rule)])
         try model.apply(to: &choices)
         try inference.apply(to: &choices)
+        warnIfUnoptimized()
         let settings = try Settings(choices)
         let graph = try settings.makeModel().graph
         let inspection = try Inspection(settings)

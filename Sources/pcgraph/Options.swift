@@ -17,7 +17,7 @@
       completion: .list(NamedModel.names))
     var model = NamedModel.mlp.rawValue
 
-    @Option(help: "The widths of mlp's hidden layers, such as 64,64.")
+    @Option(help: ArgumentHelp("The widths of mlp's hidden layers, such as 64,64.", valueName: "widths"))
     var hidden: String?
 
     @Option(
@@ -40,7 +40,7 @@
       completion: .directory)
     var dataDir: String?
 
-    @Option(help: "Examples in a batch; the last one of an epoch may have fewer.")
+    @Option(help: ArgumentHelp("Examples in a batch; the last one of an epoch may have fewer.", valueName: "B"))
     var batchSize = 64
 
     @Option(help: "The seed of the parameters and of the order of the examples.")
@@ -50,11 +50,15 @@
       help: "cpu (Float, fast) or reference (Double, plain and slow).", completion: .list(NamedBackend.names))
     var backend = NamedBackend.cpu.rawValue
 
-    @Option(help: "Threads of the cpu backend; results do not depend on them. (default: one for each processor)")
+    @Option(
+      help: ArgumentHelp(
+        "Threads of the cpu backend; results do not depend on them. (default: one for each processor)", valueName: "N"
+      ))
     var threads: Int?
 
     @Option(
-      help: "Instruction set of the cpu backend: \(CPU.InstructionSet.names.joined(separator: ", ")). (default: the widest there is)",
+      help:
+        "Instruction set of the cpu backend: \(CPU.InstructionSet.names.joined(separator: ", ")). (default: the widest there is)",
       completion: .list(CPU.InstructionSet.names))
     var isa: String?
 
@@ -95,15 +99,18 @@
         "How fixed predictions are solved: \(FixedPredictions.Solver.names.joined(separator: ", ")).",
         discussion: """
           stepwise makes T local updates; closed-form gives their result at once; equilibrium is T → ∞. Like --steps \
-          and --rate, the option takes one value for every rule that has a choice, or rule=value,….
+          and --rate, the option takes one value for every rule that has a choice, or rule=value,…. T = 100 and \
+          h = 0.2 are the paper's, T counting updates of all values.
           """),
       completion: .list(FixedPredictions.Solver.names))
     var solver = FixedPredictions.Solver.stepwise.rawValue
 
-    @Option(help: "T, the updates of inference in a batch. (default: fixed=100,standard=20)")
+    @Option(
+      help: ArgumentHelp("T, the updates of inference in a batch. (default: fixed=100,standard=20)", valueName: "T"))
     var steps: String?
 
-    @Option(help: "h, the size of an update, in (0, 1]. (default: fixed=0.2,standard=0.1)")
+    @Option(
+      help: ArgumentHelp("h, the size of an update, in (0, 1]. (default: fixed=0.2,standard=0.1)", valueName: "h"))
     var rate: String?
 
     func apply(to choices: inout Choices) throws {
@@ -117,10 +124,12 @@
 
   /// How parameters are updated, and for how long.
   struct TrainingOptions: ParsableArguments {
-    @Option(help: "Passes over the training images.")
+    @Option(help: ArgumentHelp("Passes over the training images.", valueName: "N"))
     var epochs = 10
 
-    @Option(help: "Ends each run after so many training steps, in the middle of an epoch too.")
+    @Option(
+      help: ArgumentHelp("Ends each run after so many training steps, in the middle of an epoch too.", valueName: "N")
+    )
     var maxSteps: Int?
 
     @Option(
@@ -135,16 +144,18 @@
       completion: .list(NamedOptimizer.names))
     var optimizer: String?
 
-    @Option(help: "The factor of the update, or rule=value,…. (default: see --optimizer)")
+    @Option(
+      help: ArgumentHelp("The factor of the update, or rule=value,…. (default: see --optimizer)", valueName: "rate"))
     var learningRate: String?
 
     @Option(
       help: "sum or mean, over the examples of a batch. (default: sum for cnn, else mean)",
-      completion: .list(Reduction.names))
+      completion: .list(GradientReduction.names))
     var reduction: String?
 
     @Option(
-      help: "A folder for run.json and the results. (default: nothing is written)", completion: .directory)
+      help: ArgumentHelp("A folder for run.json and the results. (default: nothing is written)", valueName: "folder"),
+      completion: .directory)
     var output: String?
 
     func apply(to choices: inout Choices) throws {
@@ -154,7 +165,7 @@
       if let learningRate {
         choices.learningRate = try PerRule(learningRate, option: "--learning-rate", kind: "a number") { Double($0) }
       }
-      choices.reduction = try reduction.map { try Reduction(named: $0) }
+      choices.reduction = try reduction.map { try GradientReduction(named: $0) }
     }
   }
 

@@ -29,7 +29,7 @@
       lastLine = clock.now - .seconds(1)
     }
 
-    func show(_ progress: Progress) {
+    func show(_ progress: TrainingProgress) {
       switch progress {
       case .step(let step): show(step)
       case .epoch(let epoch): show(epoch)
@@ -55,7 +55,8 @@
       let place = step.runs > 1 ? "[\(step.run)/\(step.runs)] " : ""
       let text =
         "\(place)\(step.rule.rawValue)  epoch \(step.epoch)/\(step.epochs)  loss \(NumberText.significant(step.loss))"
-      let pace = "\(step.step)/\(step.steps) steps  \(NumberText.significant(rate)) steps/s  \(Self.duration(left)) left"
+      let pace =
+        "\(step.step)/\(step.steps) steps  \(NumberText.significant(rate)) steps/s  \(Self.duration(left)) left"
       guard isTerminal else { return printToStandardError("\(text)  \(pace)") }
       let room = terminalWidth() - text.count - pace.count - 5
       let width = min(max(room, 0), 30)
@@ -73,13 +74,12 @@
         fflush(nil)
       }
       let now = clock.now
-      let isLast = epoch.epoch == epoch.epochs
-      guard isTerminal || isLast || now - lastLine >= .seconds(1) else { return }
+      guard isTerminal || epoch.isLast || now - lastLine >= .seconds(1) else { return }
       lastLine = now
       let rule = epoch.rule.rawValue + String(repeating: " ", count: max(0, 8 - epoch.rule.rawValue.count))
       printToStandardError(
         "\(rule)  seed \(epoch.seed)  epoch \(epoch.epoch)/\(epoch.epochs)  "
-          + "loss \(NumberText.fixed(epoch.trainLoss, places: 4))  "
+          + "loss \(NumberText.significant(epoch.trainLoss, digits: 4))  "
           + "test accuracy \(NumberText.fixed(100 * epoch.testAccuracy, places: 1)) %")
     }
 

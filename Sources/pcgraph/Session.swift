@@ -18,6 +18,7 @@
 
     /// Everything that can be wrong is found here, before any work.
     init(_ choices: Choices, output: String?) throws {
+      warnIfUnoptimized()
       let settings = try Settings(choices)
       folder = try output.map { try RunFolder($0) }
       experiment = try Experiment(settings)
@@ -33,7 +34,8 @@
     func write(_ record: @autoclosure () -> RunRecord, _ files: [RunFolder.File: [UInt8]]) throws {
       guard let folder else { return }
       try folder.write(record(), files)
-      printToStandardError("Written to \(folder.path).")
+      let names = RunFolder.File.allCases.filter { $0 == .record || files[$0] != nil }.map(\.rawValue)
+      printToStandardError("Written to \(folder.path): \(names.joined(separator: ", ")).")
     }
   }
 

@@ -17,7 +17,7 @@ public struct Choices: Sendable {
   public var rate = PerRule<Double>()
   public var optimizer: NamedOptimizer?
   public var learningRate = PerRule<Double>()
-  public var reduction: Reduction?
+  public var reduction: GradientReduction?
   public var epochs = 10
   /// Training steps for each rule and seed, after which a run ends early.
   public var maximalSteps: Int?

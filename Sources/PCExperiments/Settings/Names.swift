@@ -13,7 +13,7 @@ extension LossKind: Named {
   public static let noun = "loss"
 }
 
-extension Reduction: Named {
+extension GradientReduction: Named {
   public static let noun = "reduction"
 }
 

@@ -22,7 +22,7 @@ struct Recipe {
   struct Update {
     var optimizer: NamedOptimizer
     var learningRate: Double
-    var reduction: Reduction
+    var reduction: GradientReduction
     var clipping: Clipping = .none
   }
 
@@ -47,7 +47,7 @@ struct Recipe {
   /// The update with another optimiser or reduction, for which the model's own learning rate and clipping would mean
   /// nothing: 0.1 for the mean of a gradient, 0.002 for the sum, a tenth of these with momentum 0.9, 0.001 for Adam, which
   /// looks at no scale; never clipped.
-  func update(optimizer: NamedOptimizer?, reduction: Reduction?) -> Update {
+  func update(optimizer: NamedOptimizer?, reduction: GradientReduction?) -> Update {
     let optimizer = optimizer ?? update.optimizer
     let reduction = reduction ?? update.reduction
     if optimizer == update.optimizer && reduction == update.reduction { return update }

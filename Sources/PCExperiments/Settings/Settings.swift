@@ -16,7 +16,7 @@ public struct Settings: Sendable {
   /// The rules, each with its learning rate, in the order asked for.
   public var rules: [RuleSettings]
   public var optimizer: NamedOptimizer
-  public var reduction: Reduction
+  public var reduction: GradientReduction
   public var clipping: Clipping
   public var epochs: Int
   public var maximalSteps: Int?
@@ -92,7 +92,8 @@ public struct Settings: Sendable {
 
   static func check(_ what: String, _ value: Int, in range: ClosedRange<Int>) throws(SettingsError) {
     guard !range.contains(value) else { return }
-    let limits = range.upperBound == .max ? "at least \(range.lowerBound)" : "from \(range.lowerBound) to \(range.upperBound)"
+    let limits =
+      range.upperBound == .max ? "at least \(range.lowerBound)" : "from \(range.lowerBound) to \(range.upperBound)"
     throw SettingsError("\(what.prefix(1).uppercased())\(what.dropFirst()) is \(value); it must be \(limits).")
   }
 }

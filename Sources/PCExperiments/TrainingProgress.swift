@@ -1,5 +1,5 @@
 /// What training tells while it runs.
-public enum Progress: Sendable {
+public enum TrainingProgress: Sendable {
   /// A training step is done.
   case step(StepProgress)
   /// An epoch is done and evaluated.
@@ -32,6 +32,8 @@ public struct EpochProgress: Sendable {
   public var trainLoss: Double
   /// The fraction of test images that are classified correctly.
   public var testAccuracy: Double
+  /// Whether this rule and seed are done.
+  public var isLast: Bool
 
   /// The object that `--format json` prints for an epoch.
   public var json: JSON {
