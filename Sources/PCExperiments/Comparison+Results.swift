@@ -11,8 +11,11 @@ extension RuleResult {
 
   /// Fractions, after each epoch, means over the seeds.
   public var testAccuracy: [Double] { means(\.testAccuracy) }
+  /// Mean losses of a training image in each epoch, means over the seeds.
   public var trainLoss: [Double] { means(\.trainLoss) }
+  /// The mean over the seeds.
   public var gradientShortfall: Double { Statistics(runs.map(\.gradientShortfall)).mean }
+  /// The mean over the seeds.
   public var gradientCosine: Double { Statistics(runs.map(\.gradientCosine)).mean }
   /// Of all training steps of all seeds.
   public var stepMilliseconds: Statistics { Statistics(runs.flatMap(\.stepSeconds).map { $0 * 1000 }) }
@@ -20,14 +23,20 @@ extension RuleResult {
 
 /// A sample in a few numbers; NaN where it is empty.
 public struct Statistics: Sendable, Hashable {
+  /// The size of the sample.
   public var count: Int
+  /// The arithmetic mean.
   public var mean: Double
   /// The standard deviation with divisor n − 1, of one number 0.
   public var deviation: Double
+  /// The middle number, or the mean of the two in the middle.
   public var median: Double
+  /// The smallest number.
   public var minimum: Double
+  /// The largest number.
   public var maximum: Double
 
+  /// Cost: O(n log n).
   public init(_ sample: [Double]) {
     let sorted = sample.sorted()
     let n = sorted.count
@@ -45,14 +54,14 @@ public struct Statistics: Sendable, Hashable {
 
 extension Comparison {
   /// `{"rules": {"fixed": {…}, "backprop": {…}}}`, as the command line documents it.
-  public var json: JSON {
+  package var json: JSON {
     .object([("rules", .object(rules.map { ($0.settings.name.rawValue, .object($0.members)) }))])
   }
 }
 
 extension RuleResult {
   /// What `train` prints: the rule's name and the same members as in a comparison.
-  public var json: JSON { .object([("rule", .string(settings.name.rawValue))] + members) }
+  package var json: JSON { .object([("rule", .string(settings.name.rawValue))] + members) }
 
   fileprivate var members: [(key: String, value: JSON)] {
     let milliseconds = stepMilliseconds
@@ -104,9 +113,10 @@ extension RuleResult {
   /// The same table with one row.
   public var table: ResultTable { ResultTable(Self.columns, rows: [cells]) }
 
+  /// What the table's columns mean.
   public static let legend = """
-    T steps of size h; ms/step is the median time of a training step. Gradient error is ‖g_rule − g‖ / ‖g‖ on the last \
-    batch, where g is backprop's gradient at the same parameters; cosine is that of the angle between the two.
+    T steps of size h; ms/step is the median time of a training step. Gradient error is ‖g′ − g‖ / ‖g‖ on the last \
+    batch, where g′ is the rule's gradient and g backprop's at the same parameters; cosine is that of their angle.
     """
 
   fileprivate static let columns: [ResultTable.Column] = [

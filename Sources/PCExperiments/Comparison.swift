@@ -3,6 +3,7 @@ import PCLearning
 
 /// What rules make of the same start and the same batches.
 public struct Comparison: Sendable {
+  /// What was compared.
   public var settings: Settings
   /// One for each rule, in the order asked for.
   public var rules: [RuleResult]
@@ -10,6 +11,7 @@ public struct Comparison: Sendable {
 
 /// What a rule learned, with every seed.
 public struct RuleResult: Sendable {
+  /// The rule.
   public var settings: RuleSettings
   /// One for each seed, in order.
   public var runs: [TrainingRun]
@@ -17,6 +19,7 @@ public struct RuleResult: Sendable {
 
 /// What a rule learned with one seed.
 public struct TrainingRun: Sendable {
+  /// What drew the parameters and the order of the examples.
   public var seed: UInt64
   /// The fraction of test images classified correctly after each epoch.
   public var testAccuracy: [Double] = []

@@ -21,10 +21,13 @@ import PCModels
 /// print(comparison.table)
 /// ```
 public struct Experiment: Sendable {
+  /// What is to be run.
   public let settings: Settings
   /// The data set, normalised as the settings say.
   public let data: DataSplit
+  /// The network.
   public let model: Model
+  /// Where to compute.
   public let backend: any Backend
 
   /// Loads the data, builds the model and checks that they, the rules and the machine go together.

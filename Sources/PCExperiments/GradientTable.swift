@@ -9,6 +9,7 @@ import PCLearning
 /// With g^(d) the part of g that comes over d relaxed vertices and c_d = P[Binomial(T, h) ≥ d], T steps under fixed
 /// predictions give Σ_d c_d g^(d) (see `Certificate`).
 public struct GradientTable: Sendable {
+  /// One parameter, or all together.
   public struct Row: Sendable {
     /// Its path; `all` for the gradient of all parameters together.
     public var parameter: String
@@ -97,8 +98,9 @@ extension Experiment {
 
 extension GradientTable {
   /// One object for each parameter, and last one for all together.
-  public var jsonLines: [JSON] { (rows + [total]).map(\.json) }
+  package var jsonLines: [JSON] { (rows + [total]).map(\.json) }
 
+  /// The rows for people.
   public var table: ResultTable {
     func text(_ value: Double?) -> String { value.map { NumberText.significant($0) } ?? "–" }
     return ResultTable(
@@ -109,13 +111,15 @@ extension GradientTable {
       })
   }
 
-  public static let legend =
-    "Relative to backprop's gradient g: bound 1 − c_d, or Σ(1 − c_d)‖g^(d)‖ for several depths; measured ‖g_T − g‖; "
-    + "exact ‖Σ(1 − c_d)g^(d)‖."
+  /// What the table's columns mean.
+  public static let legend = """
+    Relative to ‖g‖, g being backprop's gradient and g⁽ᵈ⁾ its part over d relaxed vertices, of which the share c(d) has \
+    arrived: bound 1 − c(d), or Σ (1 − c(d)) ‖g⁽ᵈ⁾‖ for several depths; measured ‖g(T) − g‖; exact ‖Σ (1 − c(d)) g⁽ᵈ⁾‖.
+    """
 }
 
 extension GradientTable.Row {
-  public var json: JSON {
+  package var json: JSON {
     .object([
       ("parameter", .string(parameter)), ("depths", .array(depths.map { .integer($0) })), ("bound", .number(bound)),
       ("measured", .number(measured)), ("exact", .number(exact)),

@@ -3,23 +3,23 @@ import PCLearning
 
 /// How near the gradients come to backprop's as inference takes more steps: measured on a few examples in Double, so
 /// that nothing but the rule stands between the two.
-public struct InferenceReach: Sendable {
-  public struct Point: Sendable {
-    public var steps: Int
-    public var table: GradientTable
+package struct InferenceReach: Sendable {
+  package struct Point: Sendable {
+    package var steps: Int
+    package var table: GradientTable
   }
 
-  public struct Curve: Sendable {
-    public var rule: RuleSettings
+  package struct Curve: Sendable {
+    package var rule: RuleSettings
     /// In the order of their steps.
-    public var points: [Point]
+    package var points: [Point]
     /// The gradients after the rule's own number of steps.
-    public var final: Point
+    package var final: Point
   }
 
   /// One for each rule that takes steps.
-  public var curves: [Curve]
-  public var examples: Int
+  package var curves: [Curve]
+  package var examples: Int
 
   static let steps = [1, 2, 3, 5, 7, 10, 14, 20, 30, 50, 70, 100]
 }
@@ -30,7 +30,7 @@ extension Experiment {
   ///
   /// Cost: two thousand feedforward passes of 4 examples on the reference backend: under a second on small nets, a minute
   /// on the paper's CNN.
-  public func inferenceReach() throws -> InferenceReach {
+  package func inferenceReach() throws -> InferenceReach {
     let seed = settings.seeds[0]
     let examples = min(4, settings.batchSize)
     let feed = try firstBatch(seed: seed, batchSize: examples)

@@ -3,10 +3,13 @@ import PCLearning
 
 /// A graph as a list of vertices, with what inference and learning need to know of each.
 public struct Inspection: Sendable {
+  /// One vertex.
   public struct Row: Sendable {
+    /// Its path.
     public var vertex: String
     /// `relaxed`, `deterministic`, `terminal` (deterministic since only losses follow), `parametric` or `clamped`.
     public var kind: String
+    /// The shape of its value.
     public var shape: Shape
     /// The numbers of relaxed vertices that its message crosses on the way from a loss, itself included.
     public var depths: [Int]
@@ -18,11 +21,13 @@ public struct Inspection: Sendable {
     public var byteCount: Int
   }
 
+  /// One for each vertex, in topological order.
   public var rows: [Row]
   /// Numbers in all parameters, each counted once.
   public var parameterCount: Int
   /// Parameters that no loss reaches: they will not change.
   public var unreachedParameters: [String]
+  /// Examples in the batch whose memory is counted.
   public var batchSize: Int
   /// The rule, and the bytes that the backend takes for inference by it on one batch; nil unless measured.
   public var inference: (rule: RuleSettings, byteCount: Int)?
@@ -78,6 +83,7 @@ extension Inspection: CustomStringConvertible {
     return lines.joined(separator: "\n")
   }
 
+  /// The rows for people.
   public var table: ResultTable {
     ResultTable(
       ["vertex", "kind", "shape", .init("depths", .left), .init("parameters", .right), .init("memory", .right)],
@@ -97,7 +103,7 @@ extension Inspection: CustomStringConvertible {
   }
 
   /// One object for each vertex, and last one about the whole.
-  public var jsonLines: [JSON] {
+  package var jsonLines: [JSON] {
     rows.map { row in
       .object([
         ("vertex", .string(row.vertex)), ("kind", .string(row.kind)), ("shape", .string("\(row.shape)")),

@@ -5,7 +5,7 @@ import PCInterchange
 /// ```swift
 /// print(JSON.object([("rule", .string("fixed")), ("accuracy", .number(0.97))]))   // {"rule":"fixed","accuracy":0.97}
 /// ```
-public indirect enum JSON: Sendable, CustomStringConvertible {
+package indirect enum JSON: Sendable, CustomStringConvertible {
   case null
   /// A number or a truth value, as it is printed.
   case literal(String)
@@ -13,20 +13,20 @@ public indirect enum JSON: Sendable, CustomStringConvertible {
   case array([JSON])
   case object([(key: String, value: JSON)])
 
-  public static func bool(_ value: Bool) -> JSON { .literal("\(value)") }
-  public static func integer(_ value: some FixedWidthInteger) -> JSON { .literal("\(value)") }
+  package static func bool(_ value: Bool) -> JSON { .literal("\(value)") }
+  package static func integer(_ value: some FixedWidthInteger) -> JSON { .literal("\(value)") }
 
   /// The shortest text that reads back as `value`; `null` for infinity, NaN and nil, which JSON cannot say.
-  public static func number(_ value: Double?) -> JSON {
+  package static func number(_ value: Double?) -> JSON {
     guard let value, value.isFinite else { return .null }
     return .literal("\(value)")
   }
 
   /// On one line.
-  public var description: String { text(indentation: nil) }
+  package var description: String { text(indentation: nil) }
 
   /// Over several lines, short arrays and objects on one.
-  public var indented: String { text(indentation: 0) + "\n" }
+  package var indented: String { text(indentation: 0) + "\n" }
 
   private func text(indentation: Int?) -> String {
     switch self {

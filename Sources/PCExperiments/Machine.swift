@@ -8,13 +8,13 @@
 import PCDatasets
 
 /// The processor, the system and the libraries that a run used.
-public struct Machine: Sendable {
-  public var processor: String
+package struct Machine: Sendable {
+  package var processor: String
   /// Kernel, its version and the architecture.
-  public var system: String
-  public var libraries: [(name: String, version: String)]
+  package var system: String
+  package var libraries: [(name: String, version: String)]
 
-  public init() {
+  package init() {
     var names = utsname()
     uname(&names)
     let architecture = Self.text(names.machine)

@@ -3,7 +3,7 @@ import PCLearning
 
 extension Comparison {
   /// The comparison as a page: curves, the closing table, how far inference reaches, the graph, and the facts of the run.
-  public func report(_ record: RunRecord, graph: Graph, reach: InferenceReach) -> HTMLReport {
+  package func report(_ record: RunRecord, graph: Graph, reach: InferenceReach) -> HTMLReport {
     let title = "\(settings.model.rawValue) on \(settings.dataset.rawValue): predictive coding beside backprop"
     return HTMLReport(
       title: title, lead: lead,
@@ -19,11 +19,18 @@ extension Comparison {
     let results = rules.map { rule in
       "\(rule.settings.name.title) \(percent(rule.testAccuracy.last ?? .nan))"
     }
+    let distances = rules.filter { $0.settings.name != .backprop }.map { rule in
+      "\(rule.settings.name.title) \(NumberText.significant(rule.gradientShortfall, digits: 2))"
+    }
+    let gradients =
+      distances.isEmpty
+      ? ""
+      : " Distance of the gradient to backprop's at the end, relative to its length: \(distances.joined(separator: ", "))."
     let epochs = rules.map(\.testAccuracy.count).max() ?? 0
     let spread = settings.seeds.count > 1 ? " Means of \(settings.seeds.count) seeds." : ""
     return
       "Test accuracy after \(epochs) epoch\(epochs == 1 ? "" : "s"), from the same initial parameters on the same "
-      + "batches: \(results.joined(separator: ", ")).\(spread)"
+      + "batches: \(results.joined(separator: ", ")).\(gradients)\(spread)"
   }
 
   private func percent(_ fraction: Double) -> String { "\(NumberText.fixed(100 * fraction, places: 1)) %" }
@@ -132,7 +139,7 @@ extension InferenceReach {
         blocks.append(.paragraph(Self.law))
         series += lawSeries(curve) + markSeries(curve)
         captions.append(
-          "Dashed lines: `1 − c_d`, known before any run (\(setting)). Marks: measured under fixed predictions.")
+          "Dashed lines: `1 − c(d)`, known before any run (\(setting)). Marks: measured under fixed predictions.")
       case .standard:
         blocks.append(.paragraph(Self.otherEquilibrium))
         series.append(
@@ -143,7 +150,7 @@ extension InferenceReach {
     }
     let chart = LineChart(
       title: "Distance to backprop's gradient", x: .init("inference steps T", scale: .logarithmic),
-      y: .init("‖g_T − g‖ / ‖g‖", scale: .logarithmic), series: series, plotHeight: 360)
+      y: .init("‖g(T) − g‖ / ‖g‖", scale: .logarithmic), series: series, plotHeight: 360)
     captions.append("Initial parameters, \(examples) examples, in Double.")
     blocks.append(.figure(chart.svg, caption: captions.joined(separator: " ")))
     for curve in curves where curve.rule.name == .fixed {
@@ -157,8 +164,8 @@ extension InferenceReach {
 
   private static let law = """
     Under fixed predictions a message that crosses d relaxed vertices has arrived after T steps with the share \
-    `c_d = P[Binomial(T, h) ≥ d]`, whatever the graph, the data and the parameters. Where all paths from a parameter to \
-    the loss cross the same number d, its gradient lacks exactly the share `1 − c_d`; where they cross different \
+    `c(d) = P[Binomial(T, h) ≥ d]`, whatever the graph, the data and the parameters. Where all paths from a parameter to \
+    the loss cross the same number d, its gradient lacks exactly the share `1 − c(d)`; where they cross different \
     numbers, each part of the gradient lacks its own.
     """
 

@@ -11,20 +11,20 @@ import PCInterchange
 ///
 /// The folder may hold other files, which are left alone. A file under one of our names is replaced only where a
 /// `run.json` of ours shows that an earlier run wrote it.
-public struct RunFolder: Sendable {
-  public enum File: String, Sendable, CaseIterable {
+package struct RunFolder: Sendable {
+  package enum File: String, Sendable, CaseIterable {
     case record = "run.json"
     case results = "results.json"
     case report = "report.html"
     case parameters = "parameters.safetensors"
   }
 
-  public let path: String
+  package let path: String
 
   /// Checks, before the work that it is for, that the folder can be written. Leaves everything as it was.
   ///
   /// - Throws: a `FileError` where the system refuses, a `SettingsError` where something of the user's is in the way.
-  public init(_ path: String) throws {
+  package init(_ path: String) throws {
     guard !path.isEmpty else { throw SettingsError("The output folder has no name.") }
     self.path = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
     let isOurs = try isOurs()
@@ -75,7 +75,7 @@ public struct RunFolder: Sendable {
   /// Writes the files, each whole or not at all, and removes those of an earlier run that this one has not.
   ///
   /// `run.json` comes first: from then on the folder is known as ours, even where the rest is interrupted.
-  public func write(_ record: RunRecord, _ files: [File: [UInt8]]) throws {
+  package func write(_ record: RunRecord, _ files: [File: [UInt8]]) throws {
     _ = try makeFolders()
     try writeFile(Array(record.json.indented.utf8), to: self[.record])
     for file in File.allCases where file != .record {

@@ -13,22 +13,22 @@ import PCLearning
 public let softwareVersion = "0.1.0"
 
 /// How a result came about: enough to run it again, and to see what else could have changed it.
-public struct RunRecord: Sendable {
+package struct RunRecord: Sendable {
   /// The command and its arguments.
-  public var command: [String]
+  package var command: [String]
   /// The commit that the command was built from, if known.
-  public var commit: String?
-  public var settings: Settings
+  package var commit: String?
+  package var settings: Settings
   /// SHA-256 of the data set, before normalisation.
-  public var dataChecksum: String
-  public var threads: Int
-  public var instructionSet: String?
+  package var dataChecksum: String
+  package var threads: Int
+  package var instructionSet: String?
   /// When the run began, in seconds since 1970.
-  public var started: Int
-  public var seconds: Double
-  public var machine: Machine
+  package var started: Int
+  package var seconds: Double
+  package var machine: Machine
 
-  public init(
+  package init(
     _ experiment: Experiment, command: [String], commit: String?, started: Int, seconds: Double
   ) {
     self.command = command
@@ -43,7 +43,7 @@ public struct RunRecord: Sendable {
     machine = Machine()
   }
 
-  public var json: JSON {
+  package var json: JSON {
     .object([
       ("program", .string("pcgraph")),
       ("version", .string(softwareVersion)),

@@ -8,15 +8,21 @@ public enum TrainingProgress: Sendable {
 
 /// How far one rule has come with one seed.
 public struct StepProgress: Sendable {
+  /// The rule that is training.
   public var rule: NamedRule
+  /// The seed that it started from.
   public var seed: UInt64
+  /// The present epoch, from 1.
   public var epoch: Int
+  /// Epochs in all.
   public var epochs: Int
   /// This run of a rule and a seed among all, from 1.
   public var run: Int
+  /// Runs in all.
   public var runs: Int
-  /// Training steps of this run that are done, and in all.
+  /// Training steps of this run that are done.
   public var step: Int
+  /// Training steps of this run in all.
   public var steps: Int
   /// The last batch's mean loss.
   public var loss: Double
@@ -24,9 +30,13 @@ public struct StepProgress: Sendable {
 
 /// One epoch of one rule and seed.
 public struct EpochProgress: Sendable {
+  /// The rule that is training.
   public var rule: NamedRule
+  /// The seed that it started from.
   public var seed: UInt64
+  /// The present epoch, from 1.
   public var epoch: Int
+  /// Epochs in all.
   public var epochs: Int
   /// The mean loss of an example, each batch before its update.
   public var trainLoss: Double
@@ -36,7 +46,7 @@ public struct EpochProgress: Sendable {
   public var isLast: Bool
 
   /// The object that `--format json` prints for an epoch.
-  public var json: JSON {
+  package var json: JSON {
     .object([
       ("rule", .string(rule.rawValue)), ("seed", .integer(seed)), ("epoch", .integer(epoch)),
       ("testAccuracy", .number(testAccuracy)), ("trainLoss", .number(trainLoss)),

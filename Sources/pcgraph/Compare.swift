@@ -43,6 +43,7 @@
         case .json: print(comparison.json)
         }
         if training.output != nil {
+          printToStandardError("Measuring the gradients of 1 … 100 inference steps for the report.")
           let reach = try session.experiment.inferenceReach()
           let record = session.record()
           let report = comparison.report(record, graph: session.experiment.model.graph, reach: reach)

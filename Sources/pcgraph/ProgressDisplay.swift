@@ -8,8 +8,8 @@
   #endif
   import PredictiveCoding
 
-  /// Progress on standard error: on a terminal a line for each epoch and under them a bar with the rate and the time left;
-  /// elsewhere plain lines, at most one a second but for the last epoch of a run, and within long epochs one every ten
+  /// Progress on standard error: a line for each epoch, at most one a second but for the last epoch of a run. Under them,
+  /// on a terminal, a bar with the rate and the time left; elsewhere, within long epochs, the same in words every ten
   /// seconds. With `json`, epochs go to standard output as objects.
   final class ProgressDisplay {
     private let format: OutputFormat
@@ -74,7 +74,7 @@
         fflush(nil)
       }
       let now = clock.now
-      guard isTerminal || epoch.isLast || now - lastLine >= .seconds(1) else { return }
+      guard epoch.isLast || now - lastLine >= .seconds(1) else { return }
       lastLine = now
       let rule = epoch.rule.rawValue + String(repeating: " ", count: max(0, 8 - epoch.rule.rawValue.count))
       printToStandardError(

@@ -47,7 +47,7 @@
       throw code
     } catch {
       let line = "\(error)".split(whereSeparator: \.isNewline).joined(separator: " ")
-      printToStandardError("error: \(line)\(line.hasSuffix(".") ? "" : ".")")
+      printToStandardError("error: \(line)\(line.last.map(".?!".contains) == true ? "" : ".")")
       throw ExitCode.failure
     }
   }

@@ -6,30 +6,35 @@ import PCLearning
 import PCModels
 
 extension NamedModel: Named {
-  public static let noun = "model"
+  package static let noun = "model"
 }
 
 extension LossKind: Named {
-  public static let noun = "loss"
+  package static let noun = "loss"
 }
 
 extension GradientReduction: Named {
-  public static let noun = "reduction"
+  package static let noun = "reduction"
 }
 
 extension FixedPredictions.Solver: Named {
-  public static let noun = "solver"
+  package static let noun = "solver"
 }
 
 extension CPU.InstructionSet: Named {
-  public static let noun = "instruction set"
+  package static let noun = "instruction set"
 }
 
 /// The rules, by the names that the command line uses.
-public enum NamedRule: String, Named {
-  case fixed, standard, backprop
+public enum NamedRule: String, CaseIterable, Sendable, Named {
+  /// `FixedPredictions`.
+  case fixed
+  /// `StandardPredictiveCoding`.
+  case standard
+  /// `Backprop`.
+  case backprop
 
-  public static let noun = "rule"
+  package static let noun = "rule"
 
   /// What prose calls it.
   public var title: String {
@@ -51,14 +56,17 @@ public enum NamedRule: String, Named {
 }
 
 /// The optimisers, by the names that the command line uses.
-public enum NamedOptimizer: String, Named {
+public enum NamedOptimizer: String, CaseIterable, Sendable, Named {
+  /// SGD without momentum.
   case sgd
   /// SGD with momentum 0.9.
   case momentum
+  /// Adam, with the paper's moments.
   case adam
 
-  public static let noun = "optimizer"
+  package static let noun = "optimizer"
 
+  /// The optimiser with its default settings.
   public func make(learningRate: Double) -> any Optimizer {
     switch self {
     case .sgd: SGD(learningRate: learningRate)
@@ -69,8 +77,11 @@ public enum NamedOptimizer: String, Named {
 }
 
 /// The backends, by the names that the command line uses.
-public enum NamedBackend: String, Named {
-  case cpu, reference
+public enum NamedBackend: String, CaseIterable, Sendable, Named {
+  /// `CPU`: Float, fast.
+  case cpu
+  /// `Reference`: Double, plain and slow.
+  case reference
 
-  public static let noun = "backend"
+  package static let noun = "backend"
 }

@@ -3,13 +3,16 @@
 public struct PerRule<Value: Sendable>: Sendable {
   /// For every rule that takes one and has none of its own.
   public var common: Value?
+  /// For single rules.
   public var byRule: [NamedRule: Value]
 
+  /// The same value for all rules, others for those in `byRule`.
   public init(_ common: Value? = nil, byRule: [NamedRule: Value] = [:]) {
     self.common = common
     self.byRule = byRule
   }
 
+  /// What a rule gets; nil leaves it at its default.
   public subscript(rule: NamedRule) -> Value? { byRule[rule] ?? common }
 }
 
@@ -20,7 +23,7 @@ extension PerRule {
   ///   - option: what errors call it.
   ///   - kind: what a value is, for errors: "a whole number".
   ///   - read: a value from its text; nil where it is none.
-  public init(
+  package init(
     _ text: String, option: String, kind: String, _ read: (String) throws(SettingsError) -> Value?
   ) throws(SettingsError) {
     self.init()

@@ -2,14 +2,7 @@ import PCDatasets
 import PCLearning
 import PCModels
 
-/// What a model is trained with unless the user chooses otherwise.
-///
-/// | model | pixels | loss | update |
-/// |---|---|---|---|
-/// | `cnn` | (x − ½)/½ | squared error | SGD 0.002, sum over the batch, clipped by value at ±12.5 |
-/// | `cnn` | (x − ½)/½ | cross-entropy | SGD 0.0005, sum over the batch, clipped by value at ±25 |
-/// | `mlp` | standardised | cross-entropy | Adam 0.0003, mean over the batch |
-/// | others | standardised | cross-entropy | Adam 0.001, mean over the batch |
+/// What a model is trained with unless the user chooses otherwise: the table at `Settings.init(_:)`.
 ///
 /// The two of `cnn` are those of Millidge, Tschantz and Buckley (2022) in our units. Their code forms
 /// η · clip(c · g, ±50) with c = 4, η = 0.0005 for the squared error and c = 2, η = 0.00025 for cross-entropy, where g is

@@ -7,26 +7,54 @@ import PCModels
 
 /// An experiment in which everything is decided and nothing is loaded yet.
 public struct Settings: Sendable {
+  /// The network.
   public var model: NamedModel
+  /// Widths of `mlp`'s hidden layers; nil for its own.
   public var hidden: [Int]?
+  /// The loss.
   public var loss: LossKind
+  /// The images.
   public var dataset: NamedDataset
+  /// The folder of the data set's files.
   public var dataDirectory: String?
+  /// What is done to the pixels.
   public var normalization: Normalization
   /// The rules, each with its learning rate, in the order asked for.
   public var rules: [RuleSettings]
+  /// The update.
   public var optimizer: NamedOptimizer
+  /// Whether an update takes the sum or the mean of the examples' gradients.
   public var reduction: GradientReduction
+  /// What limits a gradient.
   public var clipping: Clipping
+  /// Passes over the training images.
   public var epochs: Int
+  /// Training steps for each rule and seed, after which a run ends early.
   public var maximalSteps: Int?
+  /// Examples in a batch.
   public var batchSize: Int
+  /// Each draws parameters and an order of the examples, which all rules share.
   public var seeds: [UInt64]
+  /// Where to compute.
   public var backend: NamedBackend
+  /// Threads of the CPU backend; nil for as many as there are processors.
   public var threads: Int?
+  /// Instructions that the CPU backend uses; nil for the widest there are.
   public var instructionSet: CPU.InstructionSet?
 
-  /// Fills in what was not chosen (see the table in `Recipe.swift`) and checks all that can be checked without data.
+  /// Fills in what was not chosen and checks all that can be checked without data.
+  ///
+  /// | model | pixels | loss | update |
+  /// |---|---|---|---|
+  /// | `cnn` | (x − ½)/½ | squared error | SGD 0.002, sum over the batch, clipped by value at ±12.5 |
+  /// | `cnn` | (x − ½)/½ | cross-entropy | SGD 0.0005, sum over the batch, clipped by value at ±25 |
+  /// | `mlp` | standardised | cross-entropy | Adam 0.0003, mean over the batch |
+  /// | others | standardised | cross-entropy | Adam 0.001, mean over the batch |
+  ///
+  /// With another optimiser or reduction than the model's: Adam 0.001; SGD 0.1 for a mean and 0.002 for a sum, a tenth of
+  /// these with momentum; not clipped.
+  ///
+  /// - Throws: a `SettingsError` about the first choice that cannot be.
   public init(_ choices: Choices) throws(SettingsError) {
     model = choices.model
     hidden = choices.hidden
@@ -100,8 +128,11 @@ public struct Settings: Sendable {
 
 /// A rule with the values that it runs with.
 public struct RuleSettings: Sendable {
+  /// Its name.
   public var name: NamedRule
+  /// The rule, with its steps, rate and solver.
   public var rule: any Rule
+  /// The factor of the update.
   public var learningRate: Double
 
   init(_ name: NamedRule, _ choices: Choices, learningRate: Double) throws(SettingsError) {

@@ -2,22 +2,25 @@ import PCInterchange
 
 /// Why an experiment cannot be run as asked, in a sentence that says what to choose instead.
 public struct SettingsError: Error, Sendable, Hashable, CustomStringConvertible {
+  /// The sentence.
   public var description: String
+
+  /// - Parameter description: a sentence.
   public init(_ description: String) { self.description = description }
 }
 
 /// Things that a user asks for by name.
-public protocol Named: RawRepresentable<String>, CaseIterable, Sendable {
+package protocol Named: RawRepresentable<String>, CaseIterable, Sendable {
   /// What one of them is called in a sentence: "rule".
   static var noun: String { get }
 }
 
 extension Named {
   /// All names, in the order in which help lists them.
-  public static var names: [String] { allCases.map(\.rawValue) }
+  package static var names: [String] { allCases.map(\.rawValue) }
 
   /// - Throws: a `SettingsError` that names the nearest known name.
-  public init(named name: String) throws(SettingsError) {
+  package init(named name: String) throws(SettingsError) {
     guard let found = Self(rawValue: name) else {
       let hint = nearestMatch(to: name, in: Self.names).map { "; did you mean \($0)? The" } ?? ". The"
       throw SettingsError(
