@@ -17,7 +17,8 @@ struct BadInputTests {
     #expect(result.output.isEmpty, "\(command) printed results", sourceLocation: sourceLocation)
     let lines = result.error.split(separator: "\n")
     #expect(
-      lines.count == 1 && lines[0].hasPrefix("error: ") && (lines[0].hasSuffix(".") || lines[0].hasSuffix("?")), "\(command): \(result.error)",
+      lines.count == 1 && lines[0].hasPrefix("error: ") && (lines[0].hasSuffix(".") || lines[0].hasSuffix("?")),
+      "\(command): \(result.error)",
       sourceLocation: sourceLocation)
     for fragment in fragments {
       #expect(result.error.contains(fragment), "\(command): \(result.error)", sourceLocation: sourceLocation)
