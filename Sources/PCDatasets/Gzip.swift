@@ -1,5 +1,8 @@
 import PCZlib
 
+/// The version of the zlib that is loaded, for records of runs.
+package func zlibLibraryVersion() -> String { String(cString: zlibVersion()) }
+
 func isGzip(_ bytes: [UInt8]) -> Bool { bytes.starts(with: [0x1f, 0x8b]) }
 
 /// The first `limit` bytes that the gzip file `packed` unpacks to, or all of them if they are fewer.

@@ -7,6 +7,18 @@ public enum NamedDataset: String, Sendable, CaseIterable {
   /// 50,000 training and 10,000 test photographs of 10 kinds of thing, [3, 32, 32].
   case cifar10
 
+  /// The shape of one image, [channels, rows, columns]; known without the files.
+  public var inputShape: [Int] {
+    switch self {
+    case .digits: [1, 8, 8]
+    case .mnist: [1, 28, 28]
+    case .cifar10: [3, 32, 32]
+    }
+  }
+
+  /// How many kinds of thing the images show.
+  public var classes: Int { 10 }
+
   /// The data set of this name.
   ///
   /// - Throws: `DataError.unknownDataset`, which names the nearest known one.

@@ -58,14 +58,14 @@ extension Safetensors {
 
     var entries: [String] = []
     if !metadata.isEmpty {
-      let texts = metadata.sorted { precedes($0.key, $1.key) }.map { "\(quoted($0.key)):\(quoted($0.value))" }
-      entries.append("\(quoted(Self.metadataKey)):{\(texts.joined(separator: ","))}")
+      let texts = metadata.sorted { precedes($0.key, $1.key) }.map { "\(jsonString($0.key)):\(jsonString($0.value))" }
+      entries.append("\(jsonString(Self.metadataKey)):{\(texts.joined(separator: ","))}")
     }
     for array in sorted {
       guard let range = ranges[array.name] else { continue }
       let shape = array.shape.map(String.init).joined(separator: ",")
       entries.append(
-        "\(quoted(array.name)):{\"dtype\":\"\(array.values.elementType.safetensorsName)\",\"shape\":[\(shape)],"
+        "\(jsonString(array.name)):{\"dtype\":\"\(array.values.elementType.safetensorsName)\",\"shape\":[\(shape)],"
           + "\"data_offsets\":[\(range.lowerBound),\(range.upperBound)]}")
     }
     var header = Array("{\(entries.joined(separator: ","))}".utf8)
@@ -94,7 +94,7 @@ extension Safetensors {
 private func precedes(_ a: String, _ b: String) -> Bool { a.utf8.lexicographicallyPrecedes(b.utf8) }
 
 /// A JSON string.
-private func quoted(_ text: String) -> String {
+package func jsonString(_ text: String) -> String {
   var result = "\""
   for scalar in text.unicodeScalars {
     switch scalar {

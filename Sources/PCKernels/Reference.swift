@@ -242,17 +242,17 @@ final class ReferenceExecutable: Executable {
         ]
       ) { at in
         var best = -Double.infinity
-        var winner = 0
+        var winner = -1
         for i in 0..<p.window.rows {
           for j in 0..<p.window.columns {
             let row = at[0] + i - p.padding.rows
             let column = at[1] + j - p.padding.columns
             guard row >= 0, row < p.input.rows, column >= 0, column < p.input.columns else { continue }
             let candidate = memory[0][at[2] + row * image[1] + column * image[2]]
-            if candidate > best || candidate.isNaN { (best, winner) = (candidate, i * p.window.columns + j) }
+            if winner < 0 || candidate > best || candidate.isNaN { (best, winner) = (candidate, i * p.window.columns + j) }
           }
         }
-        winners[at[3]] = Double(winner)
+        winners[at[3]] = Double(max(winner, 0))
         sums[next] += best
         next += 1
       }

@@ -144,6 +144,7 @@ static void max_pool_gradient(const void *parameters, const pc_work *work) {
   const pc_pooling *p = parameters;
   const float alpha = work->coefficients[p->alpha], beta = work->coefficients[p->beta];
   const int64_t vectors = vectors_of(p->lanes);
+  const bool all_lanes = p->values.lane && p->winners.lane && p->image.lane;
   for (int64_t c = 0; c < p->channels; c++) {
     const float *message = in_tile(&p->values, work) + c * p->values_channel;
     const float *winners = in_tile(&p->winners, work) + c * p->winners_channel;
@@ -158,6 +159,18 @@ static void max_pool_gradient(const void *parameters, const pc_work *work) {
         const int64_t right = column + p->padding_columns;
         while (x0 * p->stride_columns + p->window_columns <= right) x0++;
         while (x1 + 1 < p->columns && (x1 + 1) * p->stride_columns <= right) x1++;
+        // One window, as with windows that do not overlap: nothing to add up.
+        if (all_lanes && y0 == y1 && x0 == x1) {
+          const float *m = message + y0 * p->values_row + x0 * p->values_column;
+          const float *w = winners + y0 * p->winners_row + x0 * p->winners_column;
+          const V here = splat(
+              (float)((down - y0 * p->stride_rows) * p->window_columns + right - x0 * p->stride_columns));
+          for (int64_t l = 0; l < p->lanes; l += W) {
+            V value = alpha * keep(load(w + l) == here, load(m + l));
+            store(result + l, beta == 0 ? value : beta * load(result + l) + value);
+          }
+          continue;
+        }
         V sum[MOST_VECTORS];
         for (int64_t v = 0; v < vectors; v++) sum[v] = splat(0);
         for (int64_t y = y0; y <= y1; y++)

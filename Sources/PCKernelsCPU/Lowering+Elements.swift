@@ -43,15 +43,14 @@ extension Lowering {
     let target = total?.partial ?? result
     let axes = Lowering.axes(kept, result: target.strides, x: x.strides)
     let reducedAxes = Lowering.axes(inner, result: inner.map { _ in 0 }, x: x.strides)
-    let kind: Reduction = reduction
     call(
       PC_KERNEL_REDUCE,
       pc_reduce(
-        reduction: Int64(kind.code.rawValue), alpha: sums ? coefficient(1) : coefficient(instruction.alpha),
+        reduction: Int64(reduction.code.rawValue), alpha: sums ? coefficient(1) : coefficient(instruction.alpha),
         beta: sums ? coefficient(0) : coefficient(instruction.beta), sums: sums, lanes: lanes([x, result]),
         result: target.place, x: x.place, rank: Int64(axes.count), axes: array(axes),
         reduced_rank: Int64(reducedAxes.count), reduced: array(reducedAxes)),
-      sums ? .tile : self.kind(result, .alone), reads: [x], writes: [target])
+      sums ? .tile : kind(result, .alone), reads: [x], writes: [target])
     if let total { call(PC_KERNEL_COMBINE, total.combine, .together, reads: [], writes: [result]) }
   }
 

@@ -1,5 +1,6 @@
 import PCDatasets
 import PCGraphs
+import PCInterchange
 import PCKernels
 import PCPlans
 import PCPrimitives
@@ -163,6 +164,26 @@ extension Graph.Parameter {
   /// The first values for a seed, in row-major order.
   public func initialValues(seed: UInt64) -> [Double] {
     initializer.draw(extents, from: RandomStream(seed: seed, "parameters", name))
+  }
+}
+
+// MARK: - Files and memory
+
+extension Network {
+  /// The parameters by path, in the backend's precision: what a file of weights holds.
+  public func namedArrays() -> [NamedArray] {
+    graph.parameters.map { parameter in
+      let values = self.parameter(parameter.name).values
+      return NamedArray(
+        name: parameter.name, shape: parameter.extents,
+        values: backend.epsilon < 0x1p-23 ? .float64(values) : .float32(values.map(Float.init)))
+    }
+  }
+
+  /// The bytes that the backend takes for inference by a rule on batches of this size, parameters excluded.
+  public func byteCount(_ rule: any Rule, batchSize: Int) throws -> Int {
+    let (key, plan) = try plan(rule)
+    return try executable(key, plan, batchSize: batchSize).byteCount
   }
 }
 

@@ -147,6 +147,13 @@ extension Program {
         found.append("\(role) \(buffer.name) reaches \(low)...\(high) of \(buffer.count) elements")
       }
     }
+    for view in instruction.operands + instruction.results {
+      if let buffer = buffers.indices.contains(view.buffer) ? buffers[view.buffer] : nil,
+        buffer.isBatched, buffer.isPersistent
+      {
+        found.append("\(buffer.name) is both batched and persistent")
+      }
+    }
     guard found.isEmpty else { return found }
     let anyBatched = instruction.operands.contains { buffers[$0.buffer].isBatched }
     for result in instruction.results where anyBatched && !buffers[result.buffer].isBatched {
@@ -155,8 +162,11 @@ extension Program {
       }
     }
     for operand in instruction.operands {
-      for result in instruction.results where result.buffer == operand.buffer && result != operand {
-        found.append("reads and writes \(buffers[result.buffer].name) through different views")
+      for result in instruction.results where result.buffer == operand.buffer {
+        guard case .elementwise = primitive, result == operand else {
+          found.append("reads and writes \(buffers[result.buffer].name), but not element for element")
+          continue
+        }
       }
     }
     for scalar in [instruction.alpha, instruction.beta] {

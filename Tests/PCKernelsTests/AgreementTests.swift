@@ -8,14 +8,15 @@ import Testing
 @Suite struct AgreementTests {
   static let batches = [1, 3, 8, 9, 16, 17, 33, 64]
 
-  /// Terms of the longest sum, and how the error of a value may exceed ε times the magnitudes that it is made of.
+  /// An error may be ε (slack + √terms) times the sum of the magnitudes of the terms, which the reference computes.
   struct Case {
     var primitive: Primitive
+    /// Terms of the longest sum.
     var terms: Int
-    /// Rounding errors beside those of a sum, in units of ε times the magnitude.
     var slack = 4.0
-    /// For functions that are not sums of products: error in units of ε.
+    /// False for functions: their magnitude is that of the value, and of 2 at least.
     var isSumOfProducts = true
+    /// Where operands are drawn from.
     var range: ClosedRange<Float> = -1...1
   }
 

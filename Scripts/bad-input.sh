@@ -1,0 +1,118 @@
+#!/usr/bin/env bash
+# Feeds pcgraph every kind of bad input and prints, for each, the exit code and what it says.
+# Fails if a run succeeds, is killed by a signal, says more or less than one line (usage apart) or leaves a file.
+set -uo pipefail
+root=$(cd "$(dirname "$0")/.." && pwd)
+swift build --package-path "$root" -c release --product pcgraph >&2 || exit 1
+pcgraph="$root/.build/release/pcgraph"
+place=$(mktemp -d)
+trap 'rm -rf "$place"' EXIT
+cd "$place"
+mkdir data foreign
+echo theirs >foreign/results.json
+echo theirs >file
+failures=0
+
+# try WHAT ARGUMENTS…
+try() {
+  local what=$1 before after code lines
+  shift
+  before=$(find . | sort | sha256sum)
+  "$pcgraph" "$@" >/tmp/bad-input-out.$$ 2>/tmp/bad-input-err.$$
+  code=$?
+  after=$(find . | sort | sha256sum)
+  lines=$(wc -l </tmp/bad-input-err.$$)
+  local verdict=""
+  case $code in 1 | 2) [ "$lines" = 1 ] || verdict="  ← $lines lines" ;; 64) ;; *) verdict="  ← wrong code" ;; esac
+  [ "$before" = "$after" ] || verdict="$verdict  ← left a file"
+  [ -s /tmp/bad-input-out.$$ ] && verdict="$verdict  ← printed results"
+  [ -z "$verdict" ] || failures=$((failures + 1))
+  printf '%-34s %3d  %s%s\n' "$what" "$code" "$(head -1 /tmp/bad-input-err.$$)" "$verdict"
+  rm -f /tmp/bad-input-out.$$ /tmp/bad-input-err.$$
+}
+
+# idx FILE FIRST-BYTE DIMENSIONS…: magic number, dimensions, zeros.
+idx() {
+  local file=$1 first=$2 size=1 d
+  shift 2
+  printf '\0\0\10\'"$#" >"$file"
+  for d in "$@"; do
+    printf "\\0\\0\\0\\$(printf %o "$d")" >>"$file"
+    size=$((size * d))
+  done
+  printf "\\$(printf %o "$first")" >>"$file"
+  head -c $((size - 1)) /dev/zero >>"$file"
+}
+
+printf '%-34s %4s  %s\n' "bad input" code message
+echo "--- data files"
+cifar=(train --dataset cifar10 --data-dir data --output run)
+try "no folder given" train --dataset cifar10 --output run
+try "missing files" "${cifar[@]}"
+truncate -s 3073 data/data_batch_1.bin
+try "truncated file" "${cifar[@]}"
+truncate -s 30730001 data/data_batch_1.bin
+try "oversized file" "${cifar[@]}"
+printf '\12' >data/data_batch_1.bin && truncate -s 30730000 data/data_batch_1.bin
+try "label out of range" "${cifar[@]}"
+rm data/data_batch_1.bin && mkdir data/data_batch_1.bin
+try "a folder in a file's place" "${cifar[@]}"
+mnist=(train --dataset mnist --data-dir data --output run)
+idx data/train-images-idx3-ubyte 0 4 28 28
+printf '\0\0' >data/train-labels-idx1-ubyte
+try "truncated header" "${mnist[@]}"
+idx data/train-labels-idx1-ubyte 0 3
+try "images without labels" "${mnist[@]}"
+idx data/train-labels-idx1-ubyte 10 4
+try "label out of range" "${mnist[@]}"
+printf '\37\213\10\0junk' >data/train-labels-idx1-ubyte
+try "damaged gzip" "${mnist[@]}"
+printf 'not an IDX file' >data/train-labels-idx1-ubyte
+try "another format" "${mnist[@]}"
+idx data/train-labels-idx1-ubyte 0 4
+idx data/t10k-images-idx3-ubyte 0 2 28 28
+idx data/t10k-labels-idx1-ubyte 0 2
+try "batch larger than the set" "${mnist[@]}"
+idx data/train-images-idx3-ubyte 0 4 1 1
+idx data/t10k-images-idx3-ubyte 0 2 1 1
+try "images too small for the model" "${mnist[@]}" --model cnn --batch-size 2
+
+echo "--- names"
+for option in --model=cnnn --dataset=cifar --rule=fixd --solver=stepwsie --loss=crossentropy --optimizer=adm \
+  --reduction=summ --backend=gpu --isa=avx --format=jsn; do
+  try "$option" train $option --output run
+done
+
+echo "--- settings"
+for option in --rate=0 --rate=1.01 --rate=nan --rate=fast --steps=-1 --steps=many --steps=backprop=3 --epochs=0 \
+  --max-steps=0 --batch-size=0 --batch-size=1438 --threads=0 --hidden=8, --hidden=0 --hidden=1000000,1000000 \
+  --learning-rate=0 --learning-rate=inf; do
+  try "$option" train $option --output run
+done
+try "hidden widths of another model" train --model cnn --hidden 8 --output run
+try "an instruction set of reference" train --backend reference --isa avx2 --output run
+supported=$("$pcgraph" train --isa avx512 --max-steps 1 --hidden 4 >/dev/null 2>&1 && echo yes || echo no)
+[ "$supported" = yes ] || try "an instruction set not there" train --isa avx512 --output run
+try "no seeds" compare --seeds 0 --output run
+try "seeds beyond 64 bits" compare --seed 18446744073709551615 --seeds 2 --output run
+try "a rule twice" compare --rules fixed,fixed --output run
+try "a value for an absent rule" compare --steps standard=3 --output run
+
+echo "--- runs that diverge"
+try "in the feedforward pass" train --model cnn --learning-rate 1e12 --output run
+try "in inference" train --model residual --rule standard --rate 1 --steps 200 --output run
+
+echo "--- output"
+try "a file in the folder's place" train --output file
+try "a folder that cannot be made" train --output file/below
+try "no name" train --output ""
+try "somebody else's results" train --output foreign
+try "a drawing that cannot be written" inspect --svg missing/graph.svg
+
+echo "--- wrong flags"
+try "an unknown flag" train --bogus
+try "an unknown command" trian
+try "no number" train --epochs many
+echo
+[ "$failures" = 0 ] && echo "every input got one sentence and left nothing" || echo "$failures went wrong"
+exit "$((failures > 0))"

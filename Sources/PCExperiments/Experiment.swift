@@ -1,0 +1,96 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+import PCDatasets
+import PCGraphs
+import PCKernels
+import PCKernelsCPU
+import PCLearning
+import PCModels
+
+/// Settings with their data, model and backend: ready to run.
+///
+/// ```swift
+/// var choices = Choices(rules: [.fixed, .backprop])
+/// choices.hidden = [64]
+/// let comparison = try Experiment(Settings(choices)).compare()
+/// print(comparison.table)
+/// ```
+public struct Experiment: Sendable {
+  /// What is to be run.
+  public let settings: Settings
+  /// The data set, normalised as the settings say.
+  public let data: DataSplit
+  /// The network.
+  public let model: Model
+  /// Where to compute.
+  public let backend: any Backend
+
+  /// Loads the data, builds the model and checks that they, the rules and the machine go together.
+  ///
+  /// - Throws: a `DataError`, `ModelError`, `RuleError`, `CPUError` or `SettingsError`.
+  public init(_ settings: Settings) throws {
+    self.settings = settings
+    // What is cheap to check comes before the data are read.
+    var model = try settings.makeModel()
+    for rule in settings.rules { try rule.rule.check(model.graph) }
+    backend = try settings.makeBackend()
+    let data = try settings.dataset.load(directory: settings.dataDirectory)
+    guard settings.batchSize <= data.training.count else {
+      throw DataError.batchSize(dataset: data.name, size: settings.batchSize, count: data.training.count)
+    }
+    // Files in a data set's format may hold images of another size than the published ones.
+    let task = ImageTask(inputShape: data.training.inputShape, classes: data.training.classes)
+    if task != settings.task { model = try settings.makeModel(task) }
+    try settings.checkMemory(of: model.graph)
+    self.model = model
+    self.data = data.normalized(settings.normalization)
+  }
+
+  /// The first batch that training sees for a seed.
+  func firstBatch(seed: UInt64, batchSize: Int? = nil) throws -> Feed {
+    let order = BatchSequence.Order.shuffled(seed: seed, epoch: 1)
+    let batches = try BatchSequence(data.training, batchSize: batchSize ?? settings.batchSize, order: order)
+    return try Feed(batches[0], for: model.graph)
+  }
+}
+
+extension Settings {
+  /// The images of the data set as it was published.
+  var task: ImageTask { ImageTask(inputShape: dataset.inputShape, classes: dataset.classes) }
+
+  /// The model for a task, by default the data set's as it was published; reads no data.
+  ///
+  /// - Throws: a `ModelError` where the model does not fit the images.
+  public func makeModel(_ task: ImageTask? = nil) throws(ModelError) -> Model {
+    try model.build(task ?? self.task, hidden: hidden, loss: loss)
+  }
+
+  /// - Throws: a `CPUError`.
+  public func makeBackend() throws -> any Backend {
+    switch backend {
+    case .cpu: try CPU(threads: threads, instructionSet: instructionSet)
+    case .reference: Reference()
+    }
+  }
+
+  /// Parameters that no machine could hold are an error here and not a crash later.
+  func checkMemory(of graph: Graph) throws(SettingsError) {
+    let parameters = graph.parameters.reduce(0.0) { $0 + $1.extents.reduce(1) { $0 * Double($1) } }
+    let values = graph.values.reduce(0.0) { $0 + ($1.shape.isBatched ? Double($1.shape.count) : 0) }
+    // Parameter, gradient and two moments, and while they are drawn a copy in Double; a value and its message.
+    let bytes = 24 * parameters + 8 * values * Double(batchSize)
+    let available = Double(sysconf(Int32(_SC_PHYS_PAGES))) * Double(sysconf(Int32(_SC_PAGESIZE)))
+    guard available <= 0 || bytes < available else {
+      throw SettingsError(
+        "\(model.rawValue) with batches of \(batchSize) needs about \(Self.gigabytes(bytes)), but this machine has "
+          + "\(Self.gigabytes(available)); choose fewer hidden units or a smaller batch.")
+    }
+  }
+
+  private static func gigabytes(_ bytes: Double) -> String { "\(NumberText.significant(bytes / 1e9)) GB" }
+}

@@ -1,0 +1,59 @@
+#if CommandLine
+  import ArgumentParser
+  import PredictiveCoding
+
+  struct Inspect: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Show a model's vertices, and draw its graph.",
+      discussion: """
+        For every vertex its kind, the shape of its value, the numbers of relaxed vertices that its message crosses \
+        (depths), the numbers in its parameters, and the memory of value, message and parameters for one batch. Reads no \
+        data.
+
+        EXAMPLE
+          pcgraph inspect --model branching --svg -
+        """)
+
+    @Option(help: "The rule whose memory is counted.", completion: .list(NamedRule.names))
+    var rule = NamedRule.fixed.rawValue
+
+    @OptionGroup var model: ModelOptions
+    @OptionGroup var inference: InferenceOptions
+
+    @Option(
+      help: ArgumentHelp("Write the graph for Graphviz; - is standard output.", valueName: "FILE"),
+      completion: .file(extensions: ["dot"]))
+    var dot: String?
+
+    @Option(
+      help: ArgumentHelp("Write a picture of the graph; - is standard output.", valueName: "FILE"),
+      completion: .file(extensions: ["svg"]))
+    var svg: String?
+
+    func run() throws {
+      try reportingFailure {
+        let format = try model.outputFormat()
+        var choices = Choices(rules: [try NamedRule(named: rule)])
+        try model.apply(to: &choices)
+        try inference.apply(to: &choices)
+        warnIfUnoptimized()
+        let settings = try Settings(choices)
+        let graph = try settings.makeModel().graph
+        let inspection = try Inspection(settings)
+
+        let picture = GraphPicture(title: "\(settings.model.rawValue) on \(settings.dataset.rawValue)", graph)
+        let drawings = [(dot, picture.dot), (svg, picture.svg.document)].compactMap { file, text in
+          file.map { ($0, text) }
+        }
+        for (file, text) in drawings where file != "-" { try writeText(text, to: file) }
+        // A drawing on standard output stands alone there, so that it can be piped on.
+        let streamed = drawings.filter { $0.0 == "-" }
+        guard streamed.isEmpty else { return streamed.forEach { print($0.1, terminator: "") } }
+        switch format {
+        case .text: print(inspection)
+        case .json: for line in inspection.jsonLines { print(line) }
+        }
+      }
+    }
+  }
+#endif

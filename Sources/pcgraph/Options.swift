@@ -1,0 +1,182 @@
+#if CommandLine
+  import ArgumentParser
+  import PredictiveCoding
+
+  // Names and numbers that only mean something to an experiment are read as text and checked by `Settings`, whose
+  // errors are one sentence with the nearest known name. What is left to ArgumentParser is the form of the flags.
+
+  /// What every command takes: a model, a data set and where to compute.
+  struct ModelOptions: ParsableArguments {
+    @Option(
+      help: ArgumentHelp(
+        "The network: \(NamedModel.names.joined(separator: ", ")).",
+        discussion: """
+          mlp has tanh layers (512, 512 unless --hidden says otherwise); cnn is the paper's, on images below 28×28 with \
+          3×3 kernels; residual has three convolutional blocks; branching has a gate, products and a shared layer.
+          """),
+      completion: .list(NamedModel.names))
+    var model = NamedModel.mlp.rawValue
+
+    @Option(help: ArgumentHelp("The widths of mlp's hidden layers, such as 64,64.", valueName: "widths"))
+    var hidden: String?
+
+    @Option(
+      help: "\(LossKind.names.joined(separator: " or ")). (default: squared-error for cnn, else cross-entropy)",
+      completion: .list(LossKind.names))
+    var loss: String?
+
+    @Option(
+      help: "The images: \(NamedDataset.allCases.map(\.rawValue).joined(separator: ", ")).",
+      completion: .list(NamedDataset.allCases.map(\.rawValue)))
+    var dataset = NamedDataset.digits.rawValue
+
+    @Option(
+      help: ArgumentHelp(
+        "The folder D of the data set's files.",
+        discussion: """
+          They are looked for in D, then in D/mnist or D/cifar-10, and in each also in the folder that the published \
+          archive unpacks to. digits is built in.
+          """, valueName: "D"),
+      completion: .directory)
+    var dataDir: String?
+
+    @Option(help: ArgumentHelp("Examples in a batch; the last one of an epoch may have fewer.", valueName: "B"))
+    var batchSize = 64
+
+    @Option(help: "The seed of the parameters and of the order of the examples.")
+    var seed: UInt64 = 0
+
+    @Option(
+      help: "cpu (Float, fast) or reference (Double, plain and slow).", completion: .list(NamedBackend.names))
+    var backend = NamedBackend.cpu.rawValue
+
+    @Option(
+      help: ArgumentHelp(
+        "Threads of the cpu backend; results do not depend on them. (default: one for each processor)", valueName: "N"
+      ))
+    var threads: Int?
+
+    @Option(
+      help:
+        "Instruction set of the cpu backend: \(CPU.InstructionSet.names.joined(separator: ", ")). (default: the widest there is)",
+      completion: .list(CPU.InstructionSet.names))
+    var isa: String?
+
+    @Option(
+      help: "text, or json: one object a line on standard output, the summary last.",
+      completion: .list(OutputFormat.names))
+    var format = OutputFormat.text.rawValue
+
+    func apply(to choices: inout Choices) throws {
+      choices.model = try NamedModel(named: model)
+      choices.hidden = try hidden.map(Self.widths)
+      choices.loss = try loss.map { try LossKind(named: $0) }
+      choices.dataset = try NamedDataset(named: dataset)
+      choices.dataDirectory = dataDir
+      choices.batchSize = batchSize
+      choices.seed = seed
+      choices.backend = try NamedBackend(named: backend)
+      choices.threads = threads
+      choices.instructionSet = try isa.map { try CPU.InstructionSet(named: $0) }
+    }
+
+    func outputFormat() throws -> OutputFormat { try OutputFormat(named: format) }
+
+    private static func widths(_ text: String) throws -> [Int] {
+      try text.split(separator: ",", omittingEmptySubsequences: false).map { part in
+        guard let width = Int(part) else {
+          throw SettingsError("--hidden takes whole numbers between commas, such as 64,64; \"\(part)\" is none.")
+        }
+        return width
+      }
+    }
+  }
+
+  /// How a rule infers.
+  struct InferenceOptions: ParsableArguments {
+    @Option(
+      help: ArgumentHelp(
+        "How fixed predictions are solved: \(FixedPredictions.Solver.names.joined(separator: ", ")).",
+        discussion: """
+          stepwise makes T local updates; closed-form gives their result at once; equilibrium is T → ∞. Like --steps \
+          and --rate, the option takes one value for every rule that has a choice, or rule=value,…. T = 100 and \
+          h = 0.2 are the paper's, T counting updates of all values.
+          """),
+      completion: .list(FixedPredictions.Solver.names))
+    var solver = FixedPredictions.Solver.stepwise.rawValue
+
+    @Option(
+      help: ArgumentHelp("T, the updates of inference in a batch. (default: fixed=100,standard=20)", valueName: "T"))
+    var steps: String?
+
+    @Option(
+      help: ArgumentHelp("h, the size of an update, in (0, 1]. (default: fixed=0.2,standard=0.1)", valueName: "h"))
+    var rate: String?
+
+    func apply(to choices: inout Choices) throws {
+      choices.solver = try PerRule(solver, option: "--solver", kind: "a solver's name") {
+        text throws(SettingsError) in try FixedPredictions.Solver(named: text)
+      }
+      if let steps { choices.steps = try PerRule(steps, option: "--steps", kind: "a whole number") { Int($0) } }
+      if let rate { choices.rate = try PerRule(rate, option: "--rate", kind: "a number") { Double($0) } }
+    }
+  }
+
+  /// How parameters are updated, and for how long.
+  struct TrainingOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("Passes over the training images.", valueName: "N"))
+    var epochs = 10
+
+    @Option(
+      help: ArgumentHelp("Ends each run after so many training steps, in the middle of an epoch too.", valueName: "N")
+    )
+    var maxSteps: Int?
+
+    @Option(
+      help: ArgumentHelp(
+        "\(NamedOptimizer.names.joined(separator: ", ")) (momentum is sgd with 0.9).",
+        discussion: """
+          Unless chosen: cnn learns by sgd 0.002 on the gradient of ½Σ(p − t)² summed over the batch and clipped by value \
+          at ±12.5, as in the paper (cross-entropy: 0.0005, ±25); mlp by adam 0.0003, the others by adam 0.001, on the \
+          mean over the batch. With another optimizer or reduction: adam 0.001, sgd 0.1 for means and 0.002 for sums, \
+          momentum a tenth of these, not clipped.
+          """),
+      completion: .list(NamedOptimizer.names))
+    var optimizer: String?
+
+    @Option(
+      help: ArgumentHelp("The factor of the update, or rule=value,…. (default: see --optimizer)", valueName: "rate"))
+    var learningRate: String?
+
+    @Option(
+      help: "sum or mean, over the examples of a batch. (default: sum for cnn, else mean)",
+      completion: .list(GradientReduction.names))
+    var reduction: String?
+
+    @Option(
+      help: ArgumentHelp("A folder for run.json and the results. (default: nothing is written)", valueName: "folder"),
+      completion: .directory)
+    var output: String?
+
+    func apply(to choices: inout Choices) throws {
+      choices.epochs = epochs
+      choices.maximalSteps = maxSteps
+      choices.optimizer = try optimizer.map { try NamedOptimizer(named: $0) }
+      if let learningRate {
+        choices.learningRate = try PerRule(learningRate, option: "--learning-rate", kind: "a number") { Double($0) }
+      }
+      choices.reduction = try reduction.map { try GradientReduction(named: $0) }
+    }
+  }
+
+  enum OutputFormat: String, Named {
+    case text, json
+
+    static let noun = "format"
+  }
+
+  /// The rules of a list such as `fixed,backprop`.
+  func rules(_ text: String) throws -> [NamedRule] {
+    try text.split(separator: ",", omittingEmptySubsequences: false).map { try NamedRule(named: String($0)) }
+  }
+#endif

@@ -1,0 +1,27 @@
+#if CommandLine
+  import ArgumentParser
+  import PredictiveCoding
+
+  @main
+  struct PCGraph: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "pcgraph",
+      abstract: "Predictive coding on computation graphs, beside backprop.",
+      discussion: """
+        Trains networks by local rules and compares them with backprop, from the same start on the same batches.
+
+        EXAMPLE
+          pcgraph compare --rules fixed,standard,backprop --hidden 32 --epochs 2
+        """,
+      version: softwareVersion,
+      subcommands: [Compare.self, Train.self, GradientsCommand.self, Inspect.self])
+  }
+#else
+  // Built by a dependent that switched the trait `CommandLine` off: there is no argument parser to build the command with.
+  @main
+  struct PCGraph {
+    static func main() {
+      print("pcgraph was built without the package trait CommandLine, which it needs.")
+    }
+  }
+#endif
