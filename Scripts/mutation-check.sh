@@ -96,8 +96,8 @@ mutate "a path crosses clamped elements in the closed form" PCLearning/Rules/Clo
 mutate "terms are pooled without regard to what lies above" PCLearning/Rules/FixedPredictions.swift stepwiseIsClosedForm \
   'certificate.shortfall(depth + ancestors)' 'certificate.shortfall(depth + 0 * ancestors)'
 mutate "standard: predictions stay at their feedforward values" PCLearning/Rules/StandardPredictiveCoding.swift standardPredictive \
-  $'let value = plan.value(of: vertex)\n      let prediction = plan.predict(vertex)' \
-  $'let value = plan.value(of: vertex)\n      let prediction = plan.prediction(of: vertex)'
+  $'let value = plan.value(of: vertex)\n        let prediction = plan.predict(vertex)' \
+  $'let value = plan.value(of: vertex)\n        let prediction = plan.prediction(of: vertex)'
 mutate "standard: a vertex ignores its own error" PCLearning/Rules/StandardPredictiveCoding.swift standardPredictive \
   'alpha: minusRate, beta: .one' 'alpha: .zero, beta: .one'
 mutate "the certificate counts one depth too many" PCLearning/Certificate.swift CertificateTests \
