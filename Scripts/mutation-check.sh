@@ -84,34 +84,34 @@ mutate() {
 }
 
 # MARK: Rules
-mutate "relaxed vertices updated in reverse order (Gauss–Seidel)" PCLearning/Rules/FixedPredictions.swift RandomGraphTests \
-  'for vertex in relaxed {' 'for vertex in relaxed.reversed() {'
-mutate "no closing sweep: parameters read the last step's messages" PCLearning/Rules/FixedPredictions.swift RandomGraphTests \
+mutate "relaxed vertices updated in reverse order (Gauss–Seidel)" PCLearning/Rules/FixedPredictions.swift stepwiseIsClosedForm \
+  'in inBlock where !' 'in inBlock.reversed() where !'
+mutate "no closing sweep: parameters read the last step's messages" PCLearning/Rules/FixedPredictions.swift stepwiseIsClosedForm \
   'closing.messages[vertex] = plan.message(of: vertex, from: closing)' 'closing.messages[vertex] = sweep.messages[vertex]'
-mutate "messages do not decay" PCLearning/Rules/Rule.swift RandomGraphTests '"decay": 1 - rate' '"decay": 1'
-mutate "clamped elements move during stepwise inference" PCLearning/Rules/FixedPredictions.swift RandomGraphTests \
-  '      keepClamped(vertex, message, plan)' '      _ = vertex'
-mutate "a path crosses clamped elements in the closed form" PCLearning/Rules/ClosedForm.swift RandomGraphTests \
+mutate "messages do not decay" PCLearning/Rules/Rule.swift stepwiseIsClosedForm '"decay": 1 - rate' '"decay": 1'
+mutate "clamped elements move during stepwise inference" PCLearning/Rules/FixedPredictions.swift stepwiseIsClosedForm \
+  '        keepClamped(vertex, message, plan)' '        _ = vertex'
+mutate "a path crosses clamped elements in the closed form" PCLearning/Rules/ClosedForm.swift stepwiseIsClosedForm \
   'clamp == nil ? sum : plan.clamping(vertex, sum) { _ in plan.zero(like: vertex) }' 'sum'
-mutate "terms are pooled without regard to what lies above" PCLearning/Rules/FixedPredictions.swift RandomGraphTests \
-  'certificate.shortfall(depth + ancestors[vertex])' 'certificate.shortfall(depth + 0 * ancestors[vertex])'
-mutate "standard: sums are taken while values move" PCLearning/Rules/StandardPredictiveCoding.swift RandomGraphTests \
+mutate "terms are pooled without regard to what lies above" PCLearning/Rules/FixedPredictions.swift stepwiseIsClosedForm \
+  'certificate.shortfall(depth + ancestors)' 'certificate.shortfall(depth + 0 * ancestors)'
+mutate "standard: sums are taken while values move" PCLearning/Rules/StandardPredictiveCoding.swift standardPredictive \
   'let arriving = relaxed.map {' 'let arriving = relaxed.lazy.map {'
-mutate "standard: a vertex ignores its own error" PCLearning/Rules/StandardPredictiveCoding.swift RandomGraphTests \
+mutate "standard: a vertex ignores its own error" PCLearning/Rules/StandardPredictiveCoding.swift standardPredictive \
   'alpha: minusRate, beta: .one' 'alpha: .zero, beta: .one'
 mutate "the certificate counts one depth too many" PCLearning/Certificate.swift CertificateTests \
   'return (0..<depth).reduce' 'return (0...depth).reduce'
 
 # MARK: Plans and graphs
-mutate "repeated parents count once" PCPlans/Sweep.swift RandomGraphTests \
+mutate "repeated parents count once" PCPlans/Sweep.swift equilibriumIsBackprop \
   'sent[operand, default: []].append(back)' 'sent[operand] = [back]'
-mutate "the weight of a loss is left out of its message" PCPlans/PlanBuilder.swift RandomGraphTests \
+mutate "the weight of a loss is left out of its message" PCPlans/PlanBuilder.swift equilibriumIsBackprop \
   'return loss.weight == 1 ? message : emit.scale(message, by: loss.weight)' 'return message'
-mutate "fusing does not look at who else reads" PCPlans/Passes.swift RandomGraphTests \
+mutate "fusing does not look at who else reads" PCPlans/Passes.swift stepwiseIsClosedForm \
   'guard uses[source.buffer] == 2' 'guard uses[source.buffer] >= 2'
-mutate "sums over examples overtake what they read" PCPlans/Passes.swift RandomGraphTests \
+mutate "sums over examples overtake what they read" PCPlans/Passes.swift stepwiseIsClosedForm \
   'reads.allSatisfy { !lateWrites.contains($0) }' 'reads.allSatisfy { _ in true }'
-mutate "a hoisted value forgets its coefficient" PCGraphs/Lowering/Emitter.swift RandomGraphTests \
+mutate "a hoisted value forgets its coefficient" PCGraphs/Lowering/Emitter.swift equilibriumIsBackprop \
   'isBatched: isBatched, alpha: alpha)' 'isBatched: isBatched, alpha: .one)'
 mutate "a clamped vertex passes on the depths below it" PCGraphs/Graph+Depths.swift VertexTests \
   'isWhollyClamped ? [] : Set' 'false ? [] : Set'

@@ -7,6 +7,8 @@ struct OperationRow: Sendable, CustomStringConvertible {
     /// Where its numbers lie; indices are 0..<classes.
     var range: ClosedRange<Float> = -1...1
     var classes: Int?
+    /// Zeros and ones, without a derivative.
+    var isMask = false
   }
 
   /// The type's name.
@@ -95,6 +97,11 @@ struct OperationRow: Sendable, CustomStringConvertible {
       OperationRow(Concatenate(axis: 0), [2, 3], [1, 3]),
       OperationRow(OneHot(classes: 4), .init(shape: [.batch], classes: 4)),
       OperationRow(OneHot(classes: 3), .init(shape: [.batch, 2], classes: 3)),
+      OperationRow(
+        Select(), .init(shape: [.batch, 3], isMask: true), .init(shape: [.batch, 3]), .init(shape: [.batch, 3])),
+      OperationRow(Select(), .init(shape: [.batch, 1], isMask: true), .init(shape: [3]), .init(shape: [.batch, 3])),
+      OperationRow(
+        Select(), .init(shape: [2, 3], isMask: true), .init(shape: [.batch, 1, 3]), .init(shape: [2, 1])),
       OperationRow(Prior(shape: [.batch, 2, 3])),
       OperationRow(Prior(shape: [.batch, 2, 3]), [3]),
       OperationRow(Prior(shape: [2, .batch]), [2, 1]),
@@ -196,6 +203,7 @@ extension OperationRow {
       if let classes = operand.classes {
         return (0..<count).map { _ in Double(Int.random(in: 0..<classes, using: &dice)) }
       }
+      if operand.isMask { return (0..<count).map { _ in Double(Int.random(in: 0...1, using: &dice)) } }
       let (low, high) = (operand.range.lowerBound, operand.range.upperBound)
       let places = (0..<count).shuffled(using: &dice)
       return places.map { place in

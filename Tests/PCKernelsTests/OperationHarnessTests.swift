@@ -37,7 +37,7 @@ import Testing
     let message = dice.reals(trial.resultCount)
     let pullbacks = trial.pullBack(message)
     let step = 1e-6
-    for (k, operand) in row.operands.enumerated() where operand.classes == nil {
+    for (k, operand) in row.operands.enumerated() where operand.classes == nil && !operand.isMask {
       for _ in 0..<3 {
         let direction = dice.reals(operands[k].count)
         func moved(_ scale: Double) -> Double {

@@ -37,6 +37,7 @@ import Testing
     let wanted = [
       "add", "subtract", "multiply", "divide", "affine", "matmul", "convolve", "max pool", "relu", "tanh", "sigmoid",
       "exp", "sqrt", "sin", "tan", "reshape", "transpose", "slice", "concatenate", "sum", "mean", "one hot", "prior",
+      "select",
       "relaxed", "deterministic", "parametric", "squared error", "cross-entropy", "several losses", "weights",
       "loss on a value that is read", "groups", "repeated parents", "shared parameters", "whole clamps",
       "masked clamps",
@@ -125,6 +126,36 @@ import Testing
         gradientOf: random.sources)
       run.runAll()
       compare(run, outcome, "seed \(seed), standard, T = \(count), h = \(rate)")
+    }
+  }
+
+  /// Whole plans on the fast backend, in batches of one, some and several tiles: Float within 2e-5 of Double.
+  @Test(arguments: 0..<300) func cpuAgreesWithReference(seed: Int) throws {
+    let random = RandomGraph(seed: seed, batchSize: [1, 5, 35][seed % 3])
+    let sets = CPU.InstructionSet.allCases.filter(\.isSupported)
+    let cpu = try CPU(threads: 1 + seed % 2, instructionSet: sets[seed % sets.count])
+    let fast = try Network(random.model, on: cpu, seed: UInt64(seed))
+    let exact = try Network(random.model, on: Reference(), seed: UInt64(seed))
+    let rules: [any Rule] = [
+      Backprop(), FixedPredictions(steps: 5, rate: 0.3), FixedPredictions(steps: 5, rate: 0.3, solver: .closedForm),
+      StandardPredictiveCoding(steps: 3, rate: 0.1),
+    ]
+    for rule in rules {
+      let what = "seed \(seed), \(rule.name) \(rule.solverName ?? ""), \(cpu.instructionSet.rawValue)"
+      let observed = try fast.run(rule, on: random.feed)
+      let expected = try exact.run(rule, on: random.feed)
+      observed.runAll()
+      expected.runAll()
+      expectClose(observed.losses(), expected.losses(), within: 2e-5, "\(what), losses")
+      for vertex in random.model.graph.vertices {
+        expectClose(
+          observed.message(of: vertex.name).values, expected.message(of: vertex.name).values, within: 2e-5,
+          "\(what), message of \(vertex.name)")
+      }
+      for (name, gradient) in expected.gradients().byParameter {
+        expectClose(
+          observed.gradients()[numbers: name], gradient.values, within: 2e-5, "\(what), gradient of \(name)")
+      }
     }
   }
 

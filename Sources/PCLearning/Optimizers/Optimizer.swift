@@ -68,7 +68,8 @@ extension Optimizer {
     if case .byNorm(let limit) = clipping {
       let length = emit.map(.sqrt, norm)
       let ratio = emit.map(.reciprocal, length, alpha: .constant(limit))
-      scale = emit.combine(.minimum, ratio, emit.constant(1, [1], isBatched: false, stage: .step))
+      // Without axes it broadcasts to every parameter, scalars included.
+      scale = emit.combine(.minimum, ratio, emit.constant(1, [1], isBatched: false, stage: .step)).reshaped([])
     }
     for index in trained {
       guard let gradient = plan.gradients[index] else { continue }

@@ -144,19 +144,36 @@ final class Interpreter {
   /// feedforward pass.
   func fixedPredictions(steps: [Int], rate: Double) -> [Outcome] {
     evaluate()
-    var present: [Int: [Double]] = [:]
-    for index in relaxed { present[index] = predictions[index].map { _ in 0 } }
+    var present = silence
     var outcomes: [Outcome] = []
     for step in 0...(steps.max() ?? 0) {
       if steps.contains(step) { outcomes.append(outcome(present, relaxed: relaxed)) }
-      let (messages, arriving) = send(present)
-      var next = present
-      for index in relaxed {
-        next[index] = zip(messages[index], arriving[graph.vertices[index].result]).map { (1 - rate) * $0 + rate * $1 }
-      }
-      present = next
+      present = updated(present, relaxed, rate: rate)
     }
     return outcomes
+  }
+
+  /// The same for one block of vertices after the other, all other messages held: T steps each.
+  func fixedPredictions(blocks: [[Int]], steps: Int, rate: Double) -> Outcome {
+    evaluate()
+    var present = silence
+    for block in blocks {
+      for _ in 0..<steps { present = updated(present, relaxed.filter(block.contains), rate: rate) }
+    }
+    return outcome(present, relaxed: relaxed)
+  }
+
+  private var silence: [Int: [Double]] {
+    Dictionary(uniqueKeysWithValues: relaxed.map { ($0, predictions[$0].map { _ in 0 }) })
+  }
+
+  private func updated(_ present: [Int: [Double]], _ moving: [Int], rate: Double) -> [Int: [Double]] {
+    let (messages, arriving) = send(present)
+    var next = present
+    for index in moving {
+      next[index] = zip(messages[index], arriving[graph.vertices[index].result]).map { (1 - rate) * $0 + rate * $1 }
+    }
+    return next
   }
 
   /// What v ← v − h ∂F/∂v gives after each of the numbers of steps, from the feedforward pass, everything else

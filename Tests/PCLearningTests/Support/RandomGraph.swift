@@ -11,10 +11,11 @@ struct RandomGraph {
   /// Inputs that no loss or clamp compares with.
   let sources: [String]
 
-  init(seed: Int) {
+  /// - Parameter batchSize: by default one to three.
+  init(seed: Int, batchSize: Int? = nil) {
     let generator = Generator(seed: seed)
     model = Model { graph in generator.build(graph) }
-    feed = generator.feed(for: model.graph)
+    feed = generator.feed(for: model.graph, batchSize: batchSize ?? 1 + seed % 3)
     sources = generator.sources
   }
 }
@@ -30,15 +31,14 @@ private final class Generator {
   }
 
   var random: RandomStream
-  let seed: Int
   var pool: [Item] = []
   var sources: [String] = []
   private var masks: Set<String> = []
   private var parameters: [[Int]: [Value]] = [:]
   private var parameterCount = 0
+  private var maskCount = 0
 
   init(seed: Int) {
-    self.seed = seed
     random = RandomStream(seed: UInt64(seed), "random graph")
   }
 
@@ -99,7 +99,7 @@ private final class Generator {
   /// An operation that fits; tries until one does.
   private func apply(_ graph: GraphBuilder, _ x: Item) -> Item {
     while true {
-      let attempt = random.integer(below: 20)
+      let attempt = random.integer(below: 23)
       if let item = apply(attempt, graph, x) { return item }
     }
   }
@@ -170,6 +170,12 @@ private final class Generator {
       let keeps = chance(0.4)
       if chance(0.5) { return Item(value: v.mean(axes: axes, keepsAxes: keeps), bound: x.bound) }
       return Item(value: v.sum(axes: axes, keepsAxes: keeps), bound: x.bound * Double(count))
+    case 19:
+      guard let y = partner(of: x) else { return nil }
+      maskCount += 1
+      masks.insert("choice\(maskCount)")
+      let mask = graph.input("choice\(maskCount)", x.shape)
+      return Item(value: select(mask, v, y.value), bound: max(x.bound, y.bound))
     default: return image(graph, x)
     }
   }
@@ -288,8 +294,7 @@ private final class Generator {
     graph.clamp(x.value, to: graph.input("held", x.shape), where: mask)
   }
 
-  func feed(for graph: Graph) -> Feed {
-    let batchSize = 1 + seed % 3
+  func feed(for graph: Graph, batchSize: Int) -> Feed {
     var arrays: [String: Feed.Numbers] = [:]
     for input in graph.inputs {
       let count = graph.values[input.value].shape.count * batchSize
