@@ -170,6 +170,65 @@ def optimizer_fixture():
     return runs
 
 
+def recurrent_fixture(kind, layers, bidirectional, lengths, features=3, hidden=4, classes=3):
+    """PyTorch's own nn.RNN, nn.GRU or nn.LSTM over sequences of `lengths`, each run alone, with a head on the last output.
+
+    Our weights are the transposes of PyTorch's; its second bias is 0 but for the GRU's candidate.
+    """
+    module = {"rnn": torch.nn.RNN, "gru": torch.nn.GRU, "lstm": torch.nn.LSTM}[kind](
+        features, hidden, num_layers=layers, bidirectional=bidirectional, batch_first=True
+    )
+    parts = {"rnn": 1, "gru": 3, "lstm": 4}[kind]
+    directions = ["", "_reverse"][: 2 if bidirectional else 1]
+    parameters, stream = [], 10
+    for layer in range(layers):
+        width = features if layer == 0 else hidden * len(directions)
+        for direction in directions:
+            suffix, name = f"l{layer}{direction}", f"layer{layer}{direction}"
+            with torch.no_grad():
+                values = {
+                    "input": fixture_numbers([width, parts * hidden], stream, 0.8),
+                    "recurrent": fixture_numbers([hidden, parts * hidden], stream + 1, 0.8),
+                    "bias": fixture_numbers([parts * hidden], stream + 2, 0.3),
+                }
+                getattr(module, f"weight_ih_{suffix}").copy_(values["input"].T)
+                getattr(module, f"weight_hh_{suffix}").copy_(values["recurrent"].T)
+                getattr(module, f"bias_ih_{suffix}").copy_(values["bias"])
+                second = torch.zeros(parts * hidden)
+                if kind == "gru":
+                    second[2 * hidden :] = fixture_numbers([hidden], stream + 3, 0.3)
+                getattr(module, f"bias_hh_{suffix}").copy_(second)
+            parameters.append((name, suffix))
+            stream += 4
+    head = fixture_numbers([hidden * len(directions), classes], 5, 0.8).requires_grad_()
+    length = max(lengths)
+    x = fixture_numbers([len(lengths), length, features], 1, 1)
+    label = torch.from_numpy((fixture_words(len(lengths), 2) % np.uint64(classes)).astype(np.int64))
+    total = 0
+    for example, own in enumerate(lengths):
+        # Shorter sequences stand at the end of their row, behind the padding.
+        output, _ = module(x[example : example + 1, length - own :])
+        last = torch.cat([output[:, -1, :hidden]] + ([output[:, 0, hidden:]] if bidirectional else []), 1)
+        total = total + F.cross_entropy(last @ head, label[example : example + 1], reduction="sum")
+    total.backward()
+    gradients = {"head.weight": head.grad.flatten().tolist()}
+    for name, suffix in parameters:
+        gradients[f"{name}.input"] = getattr(module, f"weight_ih_{suffix}").grad.T.flatten().tolist()
+        gradients[f"{name}.recurrent"] = getattr(module, f"weight_hh_{suffix}").grad.T.flatten().tolist()
+        gradients[f"{name}.bias"] = getattr(module, f"bias_ih_{suffix}").grad.tolist()
+        if kind == "gru":
+            gradients[f"{name}.candidate bias"] = getattr(module, f"bias_hh_{suffix}").grad[2 * hidden :].tolist()
+    return {
+        "kind": kind,
+        "layers": layers,
+        "isBidirectional": bidirectional,
+        "lengths": lengths,
+        "labels": label.tolist(),
+        "totalLoss": total.item(),
+        "gradients": gradients,
+    }
+
+
 def write(name, content):
     path = FOLDER / f"{name}.json"
     path.write_text(json.dumps(content, indent=1) + "\n")
@@ -191,3 +250,12 @@ if __name__ == "__main__":
         size = "paper" if shape == paper else "digits"
         write(f"{build.__name__}-{size}-{loss}", model_fixture(build, shape, loss))
     write("optimizers", optimizer_fixture())
+    write(
+        "recurrent",
+        [
+            recurrent_fixture(kind, layers, bidirectional, lengths)
+            for kind in ("rnn", "gru", "lstm")
+            for layers, bidirectional in ((1, False), (2, False), (1, True), (2, True))
+            for lengths in ([5, 5], [5, 2, 4])
+        ],
+    )

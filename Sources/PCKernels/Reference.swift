@@ -249,7 +249,9 @@ final class ReferenceExecutable: Executable {
             let column = at[1] + j - p.padding.columns
             guard row >= 0, row < p.input.rows, column >= 0, column < p.input.columns else { continue }
             let candidate = memory[0][at[2] + row * image[1] + column * image[2]]
-            if winner < 0 || candidate > best || candidate.isNaN { (best, winner) = (candidate, i * p.window.columns + j) }
+            if winner < 0 || candidate > best || candidate.isNaN {
+              (best, winner) = (candidate, i * p.window.columns + j)
+            }
           }
         }
         winners[at[3]] = Double(max(winner, 0))

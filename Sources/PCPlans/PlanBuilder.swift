@@ -38,7 +38,6 @@ public final class PlanBuilder {
   private var inputMessages: [Int: Term] = [:]
   private var monitor: Plan.Monitor?
   let children: [[Int]]
-  let lossesFed: [[Int]]
 
   /// Declares the terms of inputs and parameters, and begins the phases `parameters` and `batch`.
   ///
@@ -60,7 +59,6 @@ public final class PlanBuilder {
     losses = Array(repeating: nil, count: graph.losses.count)
     outputs = losses
     children = graph.children()
-    lossesFed = graph.lossesFed()
     begin(.parameters, receiving: [.parameters])
     begin(.batch, receiving: [.batch, .step])
     for input in graph.inputs {
@@ -163,20 +161,20 @@ public final class PlanBuilder {
   /// Writes the weighted losses from the present values, which become the plan's outputs.
   public func writeLosses() {
     for (index, loss) in graph.losses.enumerated() {
-      emit.label = loss.name
       outputs[index] = term(loss.prediction)
-      let value = loss.function.value(prediction: term(loss.prediction), target: term(loss.target), emit)
-      losses[index] = loss.weight == 1 ? value : emit.scale(value, by: loss.weight)
+      losses[index] = lossValue(loss)
     }
+  }
+
+  private func lossValue(_ loss: Graph.Loss) -> Term {
+    emit.label = loss.name
+    let value = loss.function.value(prediction: term(loss.prediction), target: term(loss.target), emit)
+    return loss.weight == 1 ? value : emit.scale(value, by: loss.weight)
   }
 
   /// Writes, for the monitor phase, the weighted losses at the values that inference ended with.
   public func writeFinalLosses() {
-    monitor?.losses = graph.losses.map { loss in
-      emit.label = loss.name
-      let value = loss.function.value(prediction: term(loss.prediction), target: term(loss.target), emit)
-      return loss.weight == 1 ? value : emit.scale(value, by: loss.weight)
-    }
+    monitor?.losses = graph.losses.map(lossValue)
   }
 
   /// The weighted message of a loss, from the present values.
@@ -314,9 +312,4 @@ extension PlanBuilder {
   public func zero(like vertex: Int) -> Term {
     emit.constant(0, value(of: vertex).extents, isBatched: value(of: vertex).isBatched)
   }
-}
-
-extension PlanBuilder {
-  /// The losses that a vertex's value feeds.
-  public func lossesFeeding(_ vertex: Int) -> [Int] { lossesFed[vertex] }
 }

@@ -17,11 +17,20 @@
       subcommands: [Compare.self, Train.self, GradientsCommand.self, Inspect.self])
   }
 #else
+  #if canImport(Glibc)
+    import Glibc
+  #elseif canImport(Musl)
+    import Musl
+  #elseif canImport(Darwin)
+    import Darwin
+  #endif
+
   // Built by a dependent that switched the trait `CommandLine` off: there is no argument parser to build the command with.
   @main
   struct PCGraph {
     static func main() {
       print("pcgraph was built without the package trait CommandLine, which it needs.")
+      exit(1)
     }
   }
 #endif

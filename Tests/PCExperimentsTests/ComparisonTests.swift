@@ -69,6 +69,51 @@ struct ComparisonTests {
     #expect(result.testAccuracy.allSatisfy { (0...1).contains($0) })
   }
 
+  @Test(
+    arguments: [(NamedOptimizer?.none, 0.002), (.momentum, 0.0002)], [GradientReduction?.none, .meanOverExamples])
+  func `a step is the recipe's`(
+    _ optimizer: (name: NamedOptimizer?, rateOfSum: Double), _ reduction: GradientReduction?
+  ) throws {
+    var choices = Choices(rules: [.backprop])
+    choices.model = .cnn
+    choices.backend = .reference
+    choices.batchSize = 8
+    choices.maximalSteps = 1
+    choices.optimizer = optimizer.name
+    choices.reduction = reduction
+    let experiment = try Experiment(Settings(choices))
+    let (_, network) = try experiment.train()
+
+    let start = try Network(experiment.model, on: Reference(), seed: 0)
+    let batches = try BatchSequence(experiment.data.training, batchSize: 8, order: .shuffled(seed: 0, epoch: 1))
+    let gradients = try start.gradients(Backprop(), on: Feed(batches[0], for: experiment.model.graph))
+    // θ − η Σ g, or θ − 50 η · mean g: the documented 0.1 of means is 50 × the 0.002 of sums.
+    let factor = reduction == nil ? optimizer.rateOfSum : 50 * optimizer.rateOfSum / 8
+    for parameter in experiment.model.graph.parameters {
+      let before = start.parameter(parameter.name).values
+      let after = network.parameter(parameter.name).values
+      let gradient = try #require(gradients[parameter.name]).values
+      let largest = zip(zip(before, after), gradient).map { abs($0.1 - ($0.0 - factor * $1)) }.max() ?? .nan
+      #expect(largest < 1e-14, "\(parameter.name) is \(largest) off")
+      #expect(before != after)
+    }
+  }
+
+  @Test(arguments: [(NamedModel.cnn, -1.0, 1.0), (.mlp, nil, nil)] as [(NamedModel, Double?, Double?)])
+  func `pixels are normalised as the model wants`(_ model: NamedModel, _ low: Double?, _ high: Double?) throws {
+    var choices = Choices()
+    choices.model = model
+    let data = try Experiment(Settings(choices)).data
+    let pixels = data.training.batch(0..<data.training.count).inputs.map(Double.init)
+    if let low, let high {
+      #expect(pixels.min() == low && pixels.max() == high)
+    } else {
+      let mean = pixels.reduce(0, +) / Double(pixels.count)
+      let variance = pixels.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(pixels.count)
+      #expect(abs(mean) < 1e-5 && abs(variance - 1) < 1e-5)
+    }
+  }
+
   @Test func `JSON has the documented keys, means over the seeds`() throws {
     let comparison = try Experiment(Settings(choices([.fixed, .backprop]))).compare()
     let line = comparison.json.description

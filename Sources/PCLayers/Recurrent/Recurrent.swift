@@ -39,9 +39,9 @@ extension RecurrentCell {
   /// Unrolls the cell over `inputs` [B, length, features].
   ///
   /// - `initial` is the state before the first step, each part [B, width] or [1, width]; by default zeros.
-  /// - `mask`, [B, length], is 0 at the padding that stands before a shorter sequence: there the state stays `initial`
-  ///   and no message passes, so that each example equals its own unpadded run.
-  /// - `reversed` runs from the last input to the first. With padding in front the padding comes last then.
+  /// - `mask`, [B, length], is 0 at the padding of a shorter sequence: there the state stays as it was and no message
+  ///   reaches the weights, so that each example equals its own unpadded run, in both directions.
+  /// - `reversed` runs from the last input to the first.
   public func callAsFunction(
     _ inputs: Value, initial: [Value]? = nil, mask: Value? = nil, reversed: Bool = false,
     file: StaticString = #fileID, line: UInt = #line
@@ -63,10 +63,12 @@ extension RecurrentCell {
     graph.unroll(name, length, file: file, line: line) { step in
       let time = reversed ? length - 1 - step : step
       let part = projected.sliced(axis: 1, time..<(time + 1)).reshaped([.batch, .fixed(projected.shape.extents[2])])
-      state = self.step(part, state)
+      let next = self.step(part, state)
       if let mask {
         let isPresent = mask.sliced(axis: 1, time..<(time + 1))
-        state = zip(state, start).map { select(isPresent, $0, $1) }
+        state = zip(next, state).map { select(isPresent, $0, $1) }
+      } else {
+        state = next
       }
       outputs[time] = state[0]
     }

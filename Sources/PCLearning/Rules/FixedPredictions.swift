@@ -140,6 +140,7 @@ extension FixedPredictions {
     let rate = Scalar.slot(plan.emit.makeSlot("rate"))
     let blocks = blocks(of: graph)
     var held: [Term?] = Array(repeating: nil, count: graph.vertices.count)
+    var last: Sweep?
     for (position, block) in blocks.enumerated() {
       let inBlock = block.compactMap { vertex in states[vertex].map { (vertex, $0) } }
       for (vertex, state) in inBlock { held[vertex] = state }
@@ -161,9 +162,12 @@ extension FixedPredictions {
       }
 
       plan.beginEpilogue()
+      // One block's closing sweep serves the gradients as well.
       let closing = Sweep(
-        plan, messages: held, wanted: Set(deterministic.map { graph.vertices[$0].result }),
+        plan, messages: held,
+        wanted: blocks.count > 1 ? Set(deterministic.map { graph.vertices[$0].result }) : plan.closingValues,
         lossMessages: lossMessages)
+      if blocks.count == 1 { last = closing }
       for vertex in deterministic.reversed() {
         closing.messages[vertex] = plan.message(of: vertex, from: closing)
       }
@@ -176,7 +180,7 @@ extension FixedPredictions {
 
     plan.begin(.close, receiving: blocks.count > 1 ? [.batch, .step] : [.step])
     plan.writeGradients(
-      Sweep(plan, messages: held, wanted: plan.closingValues, lossMessages: lossMessages))
+      last ?? Sweep(plan, messages: held, wanted: plan.closingValues, lossMessages: lossMessages))
 
     guard plan.isMonitored else { return }
     plan.begin(.monitor)
