@@ -38,9 +38,10 @@ struct RecurrentFixture: Decodable, CustomStringConvertible {
       let mask = graph.input("mask", [.batch, .fixed(length)])
       var last: [Value] = []
       for layer in 0..<fixture.layers {
-        var directions = [cell(fixture.kind, "layer\(layer)")(inputs, mask: mask)]
+        var directions = [cell(fixture.kind, "layer\(layer)").callAsFunction(inputs, mask: mask)]
         if fixture.isBidirectional {
-          directions.append(cell(fixture.kind, "layer\(layer)_reverse")(inputs, mask: mask, reversed: true))
+          directions.append(
+            cell(fixture.kind, "layer\(layer)_reverse").callAsFunction(inputs, mask: mask, reversed: true))
         }
         last = directions.map { $0.last[0] }
         inputs = concatenate(directions.map { $0.stacked() }, axis: 2)
@@ -127,7 +128,7 @@ struct RecurrentFixture: Decodable, CustomStringConvertible {
     }
     let gradients = try network.gradients(FixedPredictions(solver: .equilibrium), on: feed)
     let start = network.parameters()
-    for parameter in model.graph.parameters {
+    for parameter in model.graph.parameters where parameter.isTrainable {
       let direction = (0..<parameter.extents.reduce(1, *)).map { _ in random.normal() }
       func loss(_ step: Double) throws -> Double {
         let values = zip(start[parameter.name]?.values ?? [], direction).map { $0 + step * $1 }
