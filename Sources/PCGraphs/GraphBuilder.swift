@@ -183,14 +183,23 @@ public final class GraphBuilder {
             + "which shows only its result; return the value from the vertex or make it a vertex of its own")
       }
     }
+    guard operation.operandCounts.contains(operands.count) else {
+      throw ShapeError(
+        "\(operation.name) takes \(Self.text(operation.operandCounts)), not \(operands.count); an operation says how many "
+          + "by operandCounts")
+    }
+    for (position, operand) in operands.enumerated() {
+      guard graph.values[operand.id].element == operation.element(ofOperand: position) else {
+        let kind = operation.element(ofOperand: position) == .real ? "real numbers" : "integers"
+        throw ShapeError("\(operation.name) takes \(kind), which \(describe([operand])) does not hold")
+      }
+    }
     let shape: Shape
     do throws(ShapeError) {
       shape = try operation.shape(operands.map(\.shape))
+      try shape.check()
     } catch {
       throw ShapeError("\(operation.name) of \(describe(operands)): \(error)")
-    }
-    guard shape.axes.allSatisfy({ $0.extent > 0 }) else {
-      throw ShapeError("\(operation.name) of \(describe(operands)) would have the empty shape \(shape)")
     }
     let isUngrouped = openVertex == nil
     let index: Int
@@ -230,6 +239,7 @@ public final class GraphBuilder {
     openVertex = index
     defer { openVertex = nil }
     var result = try body()
+    checkOwner([result], of: "the vertex \(graph.vertices[index].name)", at: origin)
     if graph.vertex(making: result.id) != index {
       // A vertex that computes nothing stands for its one operand.
       guard graph.vertices[index].nodes.isEmpty else {
@@ -250,6 +260,7 @@ public final class GraphBuilder {
     _ name: String, _ count: Int, file: StaticString = #fileID, line: UInt = #line, _ body: (Int) throws -> Void
   ) rethrows {
     guard time == nil else { stop("the sequence \(name) is unrolled inside of another one", at: "\(file):\(line)") }
+    guard count >= 1 else { stop("the sequence \(name) has \(count) steps; it needs one", at: "\(file):\(line)") }
     let sequence = sequenceCount
     sequenceCount += 1
     defer { time = nil }
@@ -268,6 +279,7 @@ public final class GraphBuilder {
     _ value: Value, to target: Value, where mask: Value? = nil, file: StaticString = #fileID, line: UInt = #line
   ) {
     let origin = "\(file):\(line)"
+    checkOwner([value, target, mask], of: "the clamp", at: origin)
     guard let index = graph.vertex(making: value.id), graph.vertices[index].result == value.id else {
       stop("\(value.name) is no vertex's value; only a vertex can be clamped", at: origin)
     }
@@ -290,6 +302,7 @@ public final class GraphBuilder {
     guard weight.isFinite else { stop("the weight of \(name) is \(weight)", at: origin) }
     let prediction = term.prediction
     let target = term.target
+    checkOwner([prediction, target, term.labels?.value], of: name, at: origin)
     if let owner = graph.vertex(making: prediction.id), graph.vertices[owner].result != prediction.id {
       stop("\(name) reads an inner value of the vertex \(graph.vertices[owner].name)", at: origin)
     }
@@ -357,9 +370,24 @@ public final class GraphBuilder {
   // MARK: Sentences
 
   private func check(_ shape: Shape, of what: String, at origin: String) {
-    guard shape.axes.allSatisfy({ $0.extent > 0 }) else {
-      stop("\(what) has shape \(shape); every axis needs at least one element", at: origin)
+    do throws(ShapeError) {
+      try shape.check()
+    } catch {
+      stop("\(what) has shape \(shape); \(error)", at: origin)
     }
+  }
+
+  /// Stops where a value was made by another builder: its number means something else here.
+  private func checkOwner(_ values: [Value?], of what: String, at origin: String) {
+    for value in values.compactMap({ $0 }) where value.graph !== self {
+      stop("\(what) takes \(value.name), which belongs to another graph", at: origin)
+    }
+  }
+
+  private static func text(_ counts: ClosedRange<Int>) -> String {
+    let least = counts.lowerBound == 1 ? "1 operand" : "\(counts.lowerBound) operands"
+    if counts.count == 1 { return least }
+    return counts.upperBound == .max ? "at least \(least)" : "\(counts.lowerBound) to \(counts.upperBound) operands"
   }
 
   private func describe(_ values: [Value]) -> String {

@@ -20,6 +20,8 @@ import PCPrimitives
 /// }
 /// let y = x.graph.apply(Cube(), to: [x])
 /// ```
+///
+/// In a file that imports Foundation, whose `Operation` is another one, write `PredictiveCoding.Operation`.
 public protocol Operation: Sendable {
   /// What printouts call it: a word in lower case.
   var name: String { get }
@@ -30,6 +32,12 @@ public protocol Operation: Sendable {
 
   /// The attributes that printouts show, such as `kernel 5×5`; empty by default.
   var attributes: String { get }
+
+  /// How many operands the operation takes; one by default.
+  var operandCounts: ClosedRange<Int> { get }
+
+  /// What an operand holds; real numbers by default.
+  func element(ofOperand operand: Int) -> Element
 
   /// The result's shape, or why the operands do not fit, in a sentence.
   func shape(_ operands: [Shape]) throws(ShapeError) -> Shape
@@ -48,6 +56,8 @@ public protocol Operation: Sendable {
 extension Operation {
   public var isStructural: Bool { false }
   public var attributes: String { "" }
+  public var operandCounts: ClosedRange<Int> { 1...1 }
+  public func element(ofOperand operand: Int) -> Element { .real }
 }
 
 /// Where an operation is linearised, and the message that is pulled back.

@@ -98,6 +98,30 @@ extension Shape {
     return result
   }
 
+  /// More elements than any machine holds; up to here products of extents stay far from overflow.
+  static let largestExtent = 1 << 40
+
+  /// Throws where an axis has no elements, the elements are too many, or the batch is held twice.
+  func check() throws(ShapeError) {
+    var total = 1
+    for axis in axes {
+      let factors: [Int]
+      switch axis {
+      case .fixed(let count): factors = [count]
+      case .batch(let outer, let inner): factors = [outer, inner]
+      }
+      for factor in factors {
+        guard factor > 0 else { throw ShapeError("every axis needs at least one element") }
+        let (product, overflows) = total.multipliedReportingOverflow(by: factor)
+        guard !overflows, product <= Self.largestExtent else {
+          throw ShapeError("more than 2⁴⁰ elements for each example are too many")
+        }
+        total = product
+      }
+    }
+    guard axes.filter(\.isBatch).count <= 1 else { throw ShapeError("only one axis can hold the batch") }
+  }
+
   /// The position of `axis`, where negative ones count from the end.
   func position(of axis: Int) throws(ShapeError) -> Int {
     let position = axis < 0 ? axis + rank : axis

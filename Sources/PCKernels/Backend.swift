@@ -22,6 +22,13 @@ public protocol Backend: Sendable {
   func compile(_ program: Program, batchSize: Int, bindings: [Int: any Storage]) throws -> any Executable
 }
 
+extension Backend {
+  /// The largest finite number that the backend holds: Float's or Double's.
+  public var largestNumber: Double {
+    epsilon > 0x1p-40 ? Double(Float.greatestFiniteMagnitude) : .greatestFiniteMagnitude
+  }
+}
+
 /// Persistent numbers on a device.
 public protocol Storage: AnyObject, Sendable {
   /// How many numbers there are.

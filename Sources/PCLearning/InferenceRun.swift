@@ -15,6 +15,7 @@ public final class InferenceRun {
   let executable: any Executable
   private let epsilon: Double
   private var isClosed = false
+  private var isInitialised = false
 
   init(rule: any Rule, plan: Plan, executable: any Executable, batchSize: Int, epsilon: Double) {
     self.epsilon = epsilon
@@ -41,6 +42,7 @@ public final class InferenceRun {
   public func initialise() {
     setCoefficients()
     executable.run(plan.script([.parameters, .batch]))
+    isInitialised = true
     stepCount = 0
     isClosed = false
   }
@@ -52,6 +54,8 @@ public final class InferenceRun {
         plan.blocks.isEmpty
           ? "\(rule.name) has no steps to drive" : "a time-reversed run goes block by block; use runAll()")
     }
+    guard count >= 0 else { fatalError("a run cannot take \(count) steps") }
+    guard isInitialised else { fatalError("a run steps from its feedforward values; call initialise() first") }
     executable.run(plan.script([.step], steps: count))
     stepCount += count
     isClosed = false
@@ -62,6 +66,7 @@ public final class InferenceRun {
     setCoefficients()
     let schedule = rule.schedule
     executable.run(plan.script(schedule.phases, steps: schedule.steps))
+    isInitialised = true
     stepCount = schedule.steps
     isClosed = true
   }
@@ -208,12 +213,29 @@ public final class InferenceRun {
     return place.map { vertices[$0].name }
   }
 
-  /// Steps from the start and names the first vertex and step with a number that is not finite.
-  func locateDivergence() -> (vertex: String, step: Int)? {
+  /// Steps from the start and names the first vertex and step with a number that is not finite; where all are finite, a
+  /// parameter whose gradient is not, or is too long for its square to be held.
+  func locateDivergence() -> (vertex: String, step: Int) {
+    locateVertex() ?? ("the gradient of \(longestGradient())", rule.schedule.steps)
+  }
+
+  private func longestGradient() -> String {
+    gradients().byParameter.max { a, b in
+      let (x, y) = (a.value.norm, b.value.norm)
+      return y.isNaN || x < y
+    }?.key ?? "the parameters"
+  }
+
+  private func locateVertex() -> (vertex: String, step: Int)? {
     initialise()
     close()
     if let vertex = firstNonFiniteVertex() { return (vertex, 0) }
-    guard let iterative = rule as? any IterativeRule, plan.blocks.count == 1 else { return nil }
+    guard let iterative = rule as? any IterativeRule else { return nil }
+    // A time-reversed run cannot stop between its blocks.
+    guard plan.blocks.count == 1 else {
+      runAll()
+      return firstNonFiniteVertex().map { ($0, iterative.steps) }
+    }
     for _ in 0..<iterative.steps {
       step()
       close()

@@ -24,11 +24,7 @@ extension Initializer {
       return Self.orthogonal(rows: rows, columns: count / max(rows, 1), gain: gain, from: &source)
     case .values(let values): return values
     case .custom(let make):
-      let values = make(extents, { source.uniform() })
-      guard values.count == count else {
-        fatalError("an initializer returned \(values.count) values for extents \(extents)")
-      }
-      return values
+      return make(extents, { source.uniform() })
     }
   }
 

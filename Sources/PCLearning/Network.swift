@@ -12,7 +12,7 @@ import PCRandomness
 /// let network = try Network(model, on: CPU(), seed: 7)
 /// let fixed = try network.gradients(FixedPredictions(steps: 100), on: feed)
 /// let exact = try network.gradients(Backprop(), on: feed)
-/// print(fixed.compared(with: exact))      // shortfall 1.0e-05, cosine 1.0
+/// print(fixed.compared(with: exact).relativeError)      // 1.0e-05 on a graph of five layers
 /// ```
 ///
 /// Plans are compiled when they are first needed and kept. Use a network from one thread at a time.
@@ -42,9 +42,24 @@ public final class Network {
     self.backend = backend
     self.seed = seed
     for parameter in model.graph.parameters {
-      let storage = try makeStorage(parameter.name, count: parameter.extents.reduce(1, *))
-      storage.upload(parameter.initialValues(seed: seed))
+      let values = parameter.initialValues(seed: seed)
+      let origin = model.graph.values[parameter.value].origin
+      guard values.count == parameter.extents.reduce(1, *) else {
+        fatalError(
+          "\(origin): the initializer of \(parameter.name) returned \(values.count) values for extents \(parameter.extents)"
+        )
+      }
+      guard values.allSatisfy({ $0.magnitude <= backend.largestNumber }) else {
+        fatalError("\(origin): the initializer of \(parameter.name) returned numbers that are not finite")
+      }
+      let storage = try makeStorage(parameter.name, count: values.count)
+      storage.upload(values)
     }
+  }
+
+  /// Whether every number of every parameter is finite.
+  public var hasFiniteParameters: Bool {
+    graph.parameters.allSatisfy { storages[$0.name]?.download().allSatisfy(\.isFinite) ?? true }
   }
 
   private func makeStorage(_ name: String, count: Int) throws -> any Storage {
@@ -114,8 +129,11 @@ public final class Network {
 
   private func compile(_ plan: Plan, batchSize: Int) throws -> any Executable {
     var bindings: [Int: any Storage] = [:]
+    let parameters = Set(plan.parameters.map(\.view.buffer))
     for (index, buffer) in plan.program.buffers.enumerated() where buffer.isPersistent {
-      bindings[index] = try makeStorage(buffer.name, count: buffer.count)
+      // An optimiser's state must not meet a parameter that happens to bear its name.
+      let name = parameters.contains(index) ? buffer.name : "\u{0}\(buffer.name)"
+      bindings[index] = try makeStorage(name, count: buffer.count)
     }
     return try backend.compile(plan.program, batchSize: batchSize, bindings: bindings)
   }
@@ -140,7 +158,7 @@ public final class Network {
       return index
     }
     let (key, plan) = try plan(rule, wantedInputs: Set(wanted), isMonitored: isMonitored)
-    try feed.check(graph)
+    try feed.check(graph, largest: backend.largestNumber)
     let place = "\(key)|\(feed.count)"
     let isTaken = lastRuns[place]?.run != nil
     let executable =

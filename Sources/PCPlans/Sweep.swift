@@ -42,6 +42,12 @@ public final class Sweep {
     return terms
   }
 
+  /// Whether broadcasting `target` could have made `extents`.
+  private static func canSumBack(_ extents: [Int], to target: [Int]) -> Bool {
+    extents.count >= target.count
+      && zip(extents.suffix(target.count), target).allSatisfy { $0 == $1 || $1 == 1 }
+  }
+
   /// What a vertex sends to each wanted operand.
   private func pull(_ vertex: Int) -> [Int: [Term]] {
     if let known = pulled[vertex] { return known }
@@ -74,6 +80,11 @@ public final class Sweep {
         plan.emit.label = graph.vertices[vertex].name
         guard let term = node.operation.pullback(to: position, point, plan.emit) else { continue }
         let shape = graph.values[operand].shape
+        guard Self.canSumBack(term.extents, to: shape.extents) else {
+          fatalError(
+            "\(node.operation.name)'s pullback to operand \(position) has extents \(term.extents), which do not sum back to "
+              + "the operand's \(shape.extents)")
+        }
         let back = plan.emit.sumBack(term, to: shape.extents, isBatched: shape.isBatched)
         if isInner { inner[operand, default: []].append(back) } else { sent[operand, default: []].append(back) }
       }

@@ -90,7 +90,7 @@ import Testing
     let two = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
       _ = Model { graph in _ = graph.input("x", [.batch, .batch]) }
     }
-    says("input x has shape [B, B]; one of its axes must be .batch", observed: two)
+    says("input x has shape [B, B]; only one axis can hold the batch", observed: two)
     let labels = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
       _ = Model { graph in _ = graph.labels("label", classes: 0) }
     }

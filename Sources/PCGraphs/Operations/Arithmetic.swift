@@ -1,6 +1,7 @@
 /// y = a + b, with broadcasting; ∂y/∂a = ∂y/∂b = 1.
 public struct Add: Operation {
   public let name = "add"
+  public let operandCounts = 2...2
   /// Without settings; the operator `+` applies it.
   public init() {}
 
@@ -14,6 +15,7 @@ public struct Add: Operation {
 /// y = a − b, with broadcasting; ∂y/∂a = 1, ∂y/∂b = −1.
 public struct Subtract: Operation {
   public let name = "subtract"
+  public let operandCounts = 2...2
   /// Without settings; the operator `-` applies it.
   public init() {}
 
@@ -29,6 +31,7 @@ public struct Subtract: Operation {
 /// y = a · b, element by element, with broadcasting; ∂y/∂a = b, ∂y/∂b = a.
 public struct Multiply: Operation {
   public let name = "multiply"
+  public let operandCounts = 2...2
   /// Without settings; the operator `*` applies it.
   public init() {}
 
@@ -44,6 +47,7 @@ public struct Multiply: Operation {
 /// y = a / b, with broadcasting; ∂y/∂a = 1/b, ∂y/∂b = −y/b.
 public struct Divide: Operation {
   public let name = "divide"
+  public let operandCounts = 2...2
   /// Without settings; the operator `/` applies it.
   public init() {}
 

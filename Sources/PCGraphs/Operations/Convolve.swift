@@ -5,6 +5,7 @@ import PCPrimitives
 /// y[b, o, y, x] = Σ filter[o, c, i, j] · image[b, c, y·stride + i − padding, x·stride + j − padding]; outside is 0.
 public struct Convolve: Operation {
   public let name = "convolve"
+  public let operandCounts = 2...2
   /// Pixels from one result to the next, alike down and to the right.
   public var stride: Int
   /// Zeros around the image, as many on each of the four sides.
@@ -29,7 +30,9 @@ public struct Convolve: Operation {
     guard image.extents[1] == filter.extents[1] else {
       throw ShapeError("the image has \(image.extents[1]) channels, the filter takes \(filter.extents[1])")
     }
-    guard stride > 0, padding >= 0 else { throw ShapeError("stride \(stride) and padding \(padding) make no sense") }
+    guard (1...Shape.largestExtent).contains(stride), (0...Shape.largestExtent).contains(padding) else {
+      throw ShapeError("stride \(stride) and padding \(padding) make no sense")
+    }
     let output = geometry(image.extents, filter.extents).output
     guard output.count > 0 else {
       throw ShapeError("the kernel is larger than the image with its padding of \(padding)")

@@ -4,6 +4,7 @@
 /// columns of `b`, or on a group axis, but not on k.
 public struct MatrixProduct: Operation {
   public let name = "matmul"
+  public let operandCounts = 2...2
   /// Without settings; `matmul(_:_:file:line:)` applies it.
   public init() {}
 

@@ -21,7 +21,9 @@ public struct MaxPool: Operation {
     guard image.rank == 4, image.axes[0] == .batch else {
       throw ShapeError("images must have shape [B, channels, rows, columns]")
     }
-    guard window > 0, stride > 0 else { throw ShapeError("window \(window) and stride \(stride) make no sense") }
+    guard (1...Shape.largestExtent).contains(window), (1...Shape.largestExtent).contains(stride) else {
+      throw ShapeError("window \(window) and stride \(stride) make no sense")
+    }
     let output = pooling(image.extents).output
     guard output.count > 0 else { throw ShapeError("the window of \(window) is larger than the image") }
     return [.batch, image.axes[1], .fixed(output.rows), .fixed(output.columns)]

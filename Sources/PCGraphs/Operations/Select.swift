@@ -3,6 +3,7 @@
 /// The mask has no derivative.
 public struct Select: Operation {
   public let name = "select"
+  public let operandCounts = 3...3
   public let isStructural = true
   /// Without settings; `select(_:_:_:file:line:)` applies it.
   public init() {}

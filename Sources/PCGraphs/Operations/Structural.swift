@@ -1,3 +1,5 @@
+import PCPrimitives
+
 /// y = x: a vertex that only carries a value. Relaxed, it adds one to the depth of its path.
 public struct Identity: Operation {
   public let name = "identity"
@@ -25,6 +27,7 @@ public struct Reshape: Operation {
   public func shape(_ operands: [Shape]) throws(ShapeError) -> Shape {
     let source = operands[0]
     var axes = target
+    try Shape(axes).check()
     if let held = source.batchAxis {
       guard let place = axes.firstIndex(where: \.isBatch) else {
         throw ShapeError("the new shape \(Shape(axes)) does not hold the batch")
@@ -125,6 +128,7 @@ public struct Slice: Operation {
 /// Operands one after the other along an axis that does not hold the batch.
 public struct Concatenate: Operation {
   public let name = "concatenate"
+  public let operandCounts = 1...Int.max
   public let isStructural = true
   /// The axis along which they are joined; negative ones count from the end.
   public var axis: Int
@@ -184,6 +188,7 @@ public struct Concatenate: Operation {
 /// 1 at the place that an index names, 0 elsewhere: shape + [classes]. Has no derivative.
 public struct OneHot: Operation {
   public let name = "one hot"
+  public func element(ofOperand operand: Int) -> Element { .index }
   public let isStructural = true
   /// Elements of the new last axis; an index outside of 0 ..< `classes` gives zeros alone.
   public var classes: Int
@@ -206,6 +211,7 @@ public struct OneHot: Operation {
 /// The prediction of a relaxed root: a parameter repeated for each example, or 0.
 public struct Prior: Operation {
   public let name = "prior"
+  public let operandCounts = 0...1
   /// The shape of the root, which holds the batch once.
   public var result: Shape
 

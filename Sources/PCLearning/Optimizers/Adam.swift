@@ -27,6 +27,13 @@ public struct Adam: Optimizer {
     self.epsilon = epsilon
   }
 
+  public var settings: [(name: String, value: Double, range: ClosedRange<Double>)] {
+    [
+      ("learning rate", learningRate, 0...Double.greatestFiniteMagnitude), ("beta1", beta1, 0...1.0.nextDown),
+      ("beta2", beta2, 0...1.0.nextDown), ("epsilon", epsilon, Double.leastNormalMagnitude...1),
+    ]
+  }
+
   public func write(_ update: ParameterUpdate) {
     let emit = update.emit
     let mean = update.state("mean")

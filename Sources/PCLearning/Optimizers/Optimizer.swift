@@ -12,8 +12,17 @@ public protocol Optimizer: Sendable {
   /// Writes the update of one parameter. `direction` is the way down, −∂L/∂θ.
   func write(_ update: ParameterUpdate)
 
+  /// Its numbers with the ranges in which they make sense; by default the learning rate alone, from 0 on.
+  var settings: [(name: String, value: Double, range: ClosedRange<Double>)] { get }
+
   /// The coefficients for update number `step`, which counts from 1.
   func coefficients(step: Int) -> [String: Double]
+}
+
+extension Optimizer {
+  public var settings: [(name: String, value: Double, range: ClosedRange<Double>)] {
+    [("learning rate", learningRate, 0...Double.greatestFiniteMagnitude)]
+  }
 }
 
 /// What an optimiser has at hand for one parameter.

@@ -12,6 +12,10 @@ public struct SGD: Optimizer {
 
   public var name: String { momentum == 0 ? "sgd" : "sgd with momentum" }
 
+  public var settings: [(name: String, value: Double, range: ClosedRange<Double>)] {
+    [("learning rate", learningRate, 0...Double.greatestFiniteMagnitude), ("momentum", momentum, 0...1.0.nextDown)]
+  }
+
   public func write(_ update: ParameterUpdate) {
     var step = update.direction
     if momentum != 0 {

@@ -57,8 +57,13 @@ public struct Feed: Sendable {
 
   /// Throws where the numbers are not what the graph takes: a missing input, a wrong count, a number that is not
   /// finite, a label out of range.
-  public func check(_ graph: Graph) throws(FeedError) {
+  ///
+  /// - Parameters:
+  ///   - graph: the graph to be fed.
+  ///   - largest: the largest number that the backend holds.
+  public func check(_ graph: Graph, largest: Double = .greatestFiniteMagnitude) throws(FeedError) {
     guard count > 0 else { throw FeedError("the batch has no examples") }
+    guard count <= Int(Int32.max) else { throw FeedError("a batch of \(count) examples is too large") }
     for input in graph.inputs {
       guard let numbers = arrays[input.name] else { throw FeedError("the batch has no numbers for \(input.name)") }
       let expected = graph.values[input.value].shape.count * count
@@ -70,9 +75,9 @@ public struct Feed: Sendable {
       let each = graph.values[input.value].shape.count
       switch numbers {
       case .floats(let values):
-        try check(finite: values, input.name, each: each)
+        try check(finite: values, input.name, each: each, largest)
       case .doubles(let values):
-        try check(finite: values, input.name, each: each)
+        try check(finite: values, input.name, each: each, largest)
       case .integers(let values):
         guard let classes = input.classes else {
           throw FeedError("\(input.name) takes real numbers, not integers")
@@ -86,9 +91,12 @@ public struct Feed: Sendable {
     }
   }
 
-  private func check<T: BinaryFloatingPoint>(finite values: [T], _ name: String, each: Int) throws(FeedError) {
-    guard !isKnownFinite, let place = values.firstIndex(where: { !$0.isFinite }) else { return }
-    throw FeedError("\(name) of example \(place / each) holds \(values[place]); numbers must be finite")
+  private func check<T: BinaryFloatingPoint>(
+    finite values: [T], _ name: String, each: Int, _ largest: Double
+  ) throws(FeedError) {
+    guard !isKnownFinite, let place = values.firstIndex(where: { !(Double($0.magnitude) <= largest) }) else { return }
+    throw FeedError(
+      "\(name) of example \(place / each) holds \(values[place]); numbers must be finite and at most \(largest)")
   }
 }
 

@@ -61,7 +61,26 @@ public final class Trainer {
     self.optimizer = optimizer
     self.clipping = clipping
     self.reduction = reduction
+    try checkSettings()
     _ = try network.plan(rule, optimizer: optimizer, clipping: clipping)
+  }
+
+  private func checkSettings() throws(TrainingError) {
+    for setting in optimizer.settings where !setting.range.contains(setting.value) {
+      throw .setting(
+        "the \(setting.name) of \(optimizer.name) is \(setting.value); it must lie in \(setting.range.lowerBound)...\(setting.range.upperBound)"
+      )
+    }
+    guard optimizer.learningRate <= network.backend.largestNumber else {
+      throw .setting("the learning rate \(optimizer.learningRate) is more than the backend's numbers hold")
+    }
+    switch clipping {
+    case .none: break
+    case .byValue(let limit), .byNorm(let limit):
+      guard limit > 0, limit <= network.backend.largestNumber else {
+        throw .setting("the gradient cannot be clipped at \(limit); the limit must be positive and finite")
+      }
+    }
   }
 
   // MARK: One batch
@@ -71,7 +90,8 @@ public final class Trainer {
   /// - Throws: `TrainingError.diverged` where a loss or the gradient is not finite; the parameters then are as before.
   @discardableResult
   public func train(on feed: Feed) throws -> BatchReport {
-    try feed.check(network.graph)
+    try checkSettings()
+    try feed.check(network.graph, largest: network.backend.largestNumber)
     let (key, plan) = try network.plan(rule, optimizer: optimizer, clipping: clipping)
     let executable = try network.executable(key, plan, batchSize: feed.count)
     let coefficients = rule.coefficients.merging(optimizer.coefficients(step: updateCount + 1)) { $1 }
@@ -95,9 +115,8 @@ public final class Trainer {
     do {
       let found = try network.run(rule, on: feed).locateDivergence()
       return TrainingError.diverged(
-        vertex: found?.vertex ?? "the gradient", inferenceStep: found?.step ?? rule.schedule.steps,
-        update: updateCount + 1, learningRate: optimizer.learningRate,
-        rate: found.map { $0.step > 0 } == true ? (rule as? any IterativeRule)?.rate : nil)
+        vertex: found.vertex, inferenceStep: found.step, update: updateCount + 1,
+        learningRate: optimizer.learningRate, rate: found.step > 0 ? (rule as? any IterativeRule)?.rate : nil)
     } catch {
       return error
     }
@@ -113,6 +132,7 @@ public final class Trainer {
   ///   - batchSize: examples for each update.
   ///   - maximalUpdates: ends the pass early.
   ///   - progress: called after each batch with its number, the number of batches and its report.
+  /// - Throws: `TrainingError.diverged`, or `overflowed` where the last update left parameters that are not finite.
   public func trainEpoch(
     _ epoch: Int, on data: Dataset, batchSize: Int, maximalUpdates: Int = .max,
     progress: (Int, Int, BatchReport) -> Void = { _, _, _ in }
@@ -127,6 +147,9 @@ public final class Trainer {
       let result = try train(on: feed)
       report.add(result, seconds: (clock.now - start).seconds)
       progress(index + 1, batches.count, result)
+    }
+    guard network.hasFiniteParameters else {
+      throw TrainingError.overflowed(update: updateCount, learningRate: optimizer.learningRate)
     }
     return report
   }
@@ -258,14 +281,28 @@ public enum TrainingError: Error, Sendable, Hashable, CustomStringConvertible {
   /// `inferenceStep` is 0 for the feedforward pass. `rate` is set where lowering it could help.
   case diverged(vertex: String, inferenceStep: Int, update: Int, learningRate: Double, rate: Double?)
 
+  /// An update made a parameter that is not finite.
+  case overflowed(update: Int, learningRate: Double)
+  /// An optimiser or a clipping that cannot be; the text says which and why.
+  case setting(String)
+
   public var description: String {
     switch self {
+    case .setting(let sentence): return sentence
+    case .overflowed(let update, let learningRate):
+      return "training diverged: update \(update) made parameters that are not finite; lower the learning rate "
+        + "(\(learningRate))"
     case .diverged(let vertex, let step, let update, let learningRate, let rate):
       let place = step == 0 ? "in the feedforward pass" : "in step \(step) of inference"
+      // Before the first update nothing is the learning rate's fault.
       let advice =
-        rate.map { "the rate (\($0)) or the learning rate (\(learningRate))" }
-        ?? "the learning rate (\(learningRate))"
-      return "training diverged: \(vertex) is not finite \(place) of update \(update); lower \(advice)"
+        switch (rate, update) {
+        case (let rate?, 1): "lower the rate (\(rate))"
+        case (let rate?, _): "lower the rate (\(rate)) or the learning rate (\(learningRate))"
+        case (nil, 1): "look at the model's initial values and its inputs"
+        case (nil, _): "lower the learning rate (\(learningRate))"
+        }
+      return "training diverged: \(vertex) is not finite \(place) of update \(update); \(advice)"
     }
   }
 }
