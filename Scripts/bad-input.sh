@@ -13,12 +13,16 @@ echo theirs >foreign/results.json
 echo theirs >file
 failures=0
 
-# try WHAT ARGUMENTS…
+# try WHAT ARGUMENTS…: with the variable `sink`, standard output goes there, or is closed.
 try() {
   local what=$1 before after code lines
   shift
   before=$(find . | sort | sha256sum)
-  "$pcgraph" "$@" >/tmp/bad-input-out.$$ 2>/tmp/bad-input-err.$$
+  if [ "${sink:-}" = closed ]; then
+    "$pcgraph" "$@" >&- 2>/tmp/bad-input-err.$$
+  else
+    "$pcgraph" "$@" >"${sink:-/tmp/bad-input-out.$$}" 2>/tmp/bad-input-err.$$
+  fi
   code=$?
   after=$(find . | sort | sha256sum)
   lines=$(wc -l </tmp/bad-input-err.$$)
@@ -55,6 +59,8 @@ truncate -s 30730001 data/data_batch_1.bin
 try "oversized file" "${cifar[@]}"
 printf '\12' >data/data_batch_1.bin && truncate -s 30730000 data/data_batch_1.bin
 try "label out of range" "${cifar[@]}"
+truncate -s 200G data/data_batch_1.bin
+try "larger than memory" "${cifar[@]}"
 rm data/data_batch_1.bin && mkdir data/data_batch_1.bin
 try "a folder in a file's place" "${cifar[@]}"
 mnist=(train --dataset mnist --data-dir data --output run)
@@ -65,8 +71,10 @@ idx data/train-labels-idx1-ubyte 0 3
 try "images without labels" "${mnist[@]}"
 idx data/train-labels-idx1-ubyte 10 4
 try "label out of range" "${mnist[@]}"
-printf '\37\213\10\0junk' >data/train-labels-idx1-ubyte
+printf '\37\213\7\0junk' >data/train-labels-idx1-ubyte
 try "damaged gzip" "${mnist[@]}"
+{ printf '\0\0\10\1\0\0\0\4' | gzip -c; } >data/train-labels-idx1-ubyte
+try "truncated within gzip" "${mnist[@]}"
 printf 'not an IDX file' >data/train-labels-idx1-ubyte
 try "another format" "${mnist[@]}"
 idx data/train-labels-idx1-ubyte 0 4
@@ -78,7 +86,7 @@ idx data/t10k-images-idx3-ubyte 0 2 1 1
 try "images too small for the model" "${mnist[@]}" --model cnn --batch-size 2
 
 echo "--- names"
-for option in --model=cnnn --dataset=cifar --rule=fixd --solver=stepwsie --loss=crossentropy --optimizer=adm \
+for option in --model=cnnn --model=mpl --dataset=cifar --rule=fixd --solver=stepwsie --loss=crossentropy --optimizer=adm \
   --reduction=summ --backend=gpu --isa=avx --format=jsn; do
   try "$option" train $option --output run
 done
@@ -93,6 +101,7 @@ try "hidden widths of another model" train --model cnn --hidden 8 --output run
 try "an instruction set of reference" train --backend reference --isa avx2 --output run
 supported=$("$pcgraph" train --isa avx512 --max-steps 1 --hidden 4 >/dev/null 2>&1 && echo yes || echo no)
 [ "$supported" = yes ] || try "an instruction set not there" train --isa avx512 --output run
+try "a data folder without a name" train --data-dir "" --output run
 try "no seeds" compare --seeds 0 --output run
 try "seeds beyond 64 bits" compare --seed 18446744073709551615 --seeds 2 --output run
 try "a rule twice" compare --rules fixed,fixed --output run
@@ -101,13 +110,30 @@ try "a value for an absent rule" compare --steps standard=3 --output run
 echo "--- runs that diverge"
 try "in the feedforward pass" train --model cnn --learning-rate 1e12 --output run
 try "in inference" train --model residual --rule standard --rate 1 --steps 200 --output run
+try "in the last update" train --hidden 8 --optimizer sgd --learning-rate 1e300 --max-steps 1 --output run
+try "in evaluation" train --hidden 8 --loss squared-error --optimizer sgd --learning-rate 1e25 --max-steps 1 --output run
+try "in the gradients compared" train --model branching --rule standard --optimizer sgd --learning-rate 1e3 \
+  --batch-size 8 --max-steps 1 --output run
+try "in a table of gradients" gradients --model residual --rule standard --rate 1 --steps 200 --output run
 
 echo "--- output"
 try "a file in the folder's place" train --output file
 try "a folder that cannot be made" train --output file/below
 try "no name" train --output ""
 try "somebody else's results" train --output foreign
-try "a drawing that cannot be written" inspect --svg missing/graph.svg
+"$pcgraph" train --hidden 2 --max-steps 1 --output ours >/dev/null 2>&1
+echo mine >ours/report.html
+try "a file of the user's beside ours" train --hidden 2 --max-steps 1 --output ours
+rm ours/report.html && ln -s nowhere ours/report.html
+try "a link that leads nowhere" train --hidden 2 --max-steps 1 --output ours
+rm ours/report.html ours/results.json && mkdir ours/results.json
+try "a folder in the results' place" train --hidden 2 --max-steps 1 --output ours
+try "a drawing that cannot be written" inspect --dot graph.dot --svg missing/graph.svg
+try "two drawings in one file" inspect --dot graph --svg ./graph
+try "two drawings on one stream" inspect --dot - --svg -
+try "a drawing among JSON lines" inspect --dot - --format json
+sink=/dev/full try "a full standard output" train --hidden 2 --max-steps 1 --format json --output run
+sink=closed try "a closed standard output" train --hidden 2 --max-steps 1 --output run
 
 echo "--- wrong flags"
 try "an unknown flag" train --bogus

@@ -1,3 +1,5 @@
+import PCInterchange
+
 /// The binary version of CIFAR-10: files of records, each a label byte and 3072 pixel bytes (1024 red, 1024 green,
 /// 1024 blue, row by row). https://www.cs.toronto.edu/~kriz/cifar.html
 package func loadCIFAR10(
@@ -15,14 +17,9 @@ package func loadCIFAR10(
     pixels.reserveCapacity(files.count * recordsPerFile * 3072)
     for file in files {
       let path = try folder.path(file)
-      let bytes = try readBytes(path)
-      let expected = recordsPerFile * recordSize
-      guard bytes.count >= expected else {
-        throw .truncated(path: path, expected: expected, found: bytes.count)
-      }
-      guard bytes.count <= expected else {
-        throw .oversized(path: path, expected: expected, found: bytes.count)
-      }
+      let input = try reportingUnreadable { () throws(FileError) in try InputFile(path) }
+      try checkSize(of: input, recordsPerFile * recordSize)
+      let bytes = try reportingUnreadable { () throws(FileError) in try input.read(0..<input.size) }
       for record in 0..<recordsPerFile {
         let first = record * recordSize
         let label = Int(bytes[first])

@@ -10,12 +10,16 @@ public enum DataError: Error, Equatable {
   case missingFile(dataset: String, tried: [String])
   /// The system refused, for this reason.
   case unreadable(path: String, reason: String)
-  /// The file, unpacked if it is packed, is shorter than its format says. Sizes in bytes.
+  /// The file is shorter than its format says. Sizes in bytes.
   case truncated(path: String, expected: Int, found: Int)
   /// The file is longer than its format says; of a packed file only `found` bytes were unpacked.
   case oversized(path: String, expected: Int, found: Int)
   /// The first four bytes are not those of the format.
   case badMagic(path: String, expected: UInt32, found: UInt32)
+  /// The gzip file unpacks to less than its format says. Sizes in bytes, unpacked.
+  case truncatedGzip(path: String, expected: Int, found: Int)
+  /// What the packed file declares to hold does not fit into memory.
+  case tooLarge(path: String, size: Int)
   /// The gzip stream is damaged.
   case corruptGzip(path: String, reason: String)
   /// A label is not in 0 ..< `classes`. `source` is a file or, for arrays from memory, the data set's name.
@@ -54,6 +58,11 @@ extension DataError: CustomStringConvertible {
       return "\(path) is too long: \(expected) bytes expected, \(found) found; is it another data set's file?"
     case .badMagic(let path, let expected, let found):
       return "\(path) is not a file of the expected format: it begins with \(hex(found)) instead of \(hex(expected))."
+    case .truncatedGzip(let path, let expected, let found):
+      return
+        "\(path) is truncated: it unpacks to \(found) bytes, but \(expected) are expected; download it again."
+    case .tooLarge(let path, let size):
+      return "\(path) declares \(size) bytes, which do not fit into memory; is it another data set's file?"
     case .corruptGzip(let path, let reason):
       return "\(path) is a damaged gzip file (\(reason)); download it again."
     case .labelOutOfRange(let source, let record, let value, let classes):

@@ -22,11 +22,17 @@ struct DataFolder {
   }
 }
 
-/// The bytes of a file, with the data sets' kind of error.
-func readBytes(_ path: String) throws(DataError) -> [UInt8] {
+/// Opens a file or reads it, with the data sets' kind of error.
+func reportingUnreadable<Result>(_ body: () throws(FileError) -> Result) throws(DataError) -> Result {
   do {
-    return try readFile(path)
+    return try body()
   } catch {
-    throw .unreadable(path: path, reason: error.reason)
+    throw .unreadable(path: error.path, reason: error.reason)
   }
+}
+
+/// Looks at the size that the file has before anything of it is read.
+func checkSize(of file: InputFile, _ expected: Int) throws(DataError) {
+  guard file.size >= expected else { throw .truncated(path: file.path, expected: expected, found: file.size) }
+  guard file.size <= expected else { throw .oversized(path: file.path, expected: expected, found: file.size) }
 }

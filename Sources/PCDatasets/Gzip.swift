@@ -1,3 +1,4 @@
+import PCInterchange
 import PCZlib
 
 /// The version of the zlib that is loaded, for records of runs.
@@ -5,46 +6,75 @@ package func zlibLibraryVersion() -> String { String(cString: zlibVersion()) }
 
 func isGzip(_ bytes: [UInt8]) -> Bool { bytes.starts(with: [0x1f, 0x8b]) }
 
-/// The first `limit` bytes that the gzip file `packed` unpacks to, or all of them if they are fewer.
-///
-/// Memory grows with what is there, not with what a header promises. The checksum at the end of the file is verified
-/// if the end is reached. A file may have several members, one after the other (RFC 1952).
-func gunzip(_ packed: [UInt8], limit: Int, _ path: String) throws(DataError) -> [UInt8] {
-  var stream = z_stream()
-  let gzipOnly = 16 + MAX_WBITS
-  guard inflateInit2_(&stream, gzipOnly, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size)) == Z_OK else {
-    throw .corruptGzip(path: path, reason: "zlib could not be started")
-  }
-  defer { inflateEnd(&stream) }
+/// Unpacks a gzip file from its beginning to its end, in pieces, so that memory holds what is asked for and not what a
+/// header promises. A file may have several members, one after the other (RFC 1952).
+final class GzipReader {
+  /// Whether the file stopped before the end of a member and its checksum.
+  private(set) var endsTooEarly = false
+  private let file: InputFile
+  // zlib keeps the address of this structure, which therefore must not move.
+  private let stream: UnsafeMutablePointer<z_stream>
+  private var input: [UInt8] = []
+  private var inputUsed = 0
+  private var fileOffset = 0
+  private var isFinished = false
 
-  var unpacked: [UInt8] = []
-  var read = 0
-  while unpacked.count < limit {
-    let outputCount = min(limit - unpacked.count, 1 << 20)
-    let inputCount = min(packed.count - read, 1 << 30)
-    var status = Z_OK
-    unpacked += [UInt8](unsafeUninitializedCapacity: outputCount) { output, count in
-      packed.withUnsafeBufferPointer { input in
-        // zlib's pointer to the input is not const for historical reasons only.
-        stream.next_in = UnsafeMutablePointer(mutating: input.baseAddress?.advanced(by: read))
-        stream.avail_in = UInt32(inputCount)
-        stream.next_out = output.baseAddress
-        stream.avail_out = UInt32(outputCount)
-        status = inflate(&stream, Z_NO_FLUSH)
-        count = outputCount - Int(stream.avail_out)
+  init(_ file: InputFile) throws(DataError) {
+    self.file = file
+    stream = .allocate(capacity: 1)
+    stream.initialize(to: z_stream())
+    let gzipOnly = 16 + MAX_WBITS
+    guard inflateInit2_(stream, gzipOnly, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size)) == Z_OK else {
+      throw .corruptGzip(path: file.path, reason: "zlib could not be started")
+    }
+  }
+
+  deinit {
+    // Of a stream that was never started this does nothing.
+    inflateEnd(stream)
+    stream.deallocate()
+  }
+
+  /// The next `count` bytes, or as many as there are. The checksum at the end is verified once it is reached.
+  func read(_ count: Int) throws(DataError) -> [UInt8] {
+    var unpacked: [UInt8] = []
+    while unpacked.count < count, !isFinished {
+      if inputUsed == input.count {
+        let piece = fileOffset..<min(fileOffset + 1 << 20, file.size)
+        input = try reportingUnreadable { () throws(FileError) in try file.read(piece) }
+        inputUsed = 0
+        fileOffset = piece.upperBound
+      }
+      let outputCount = min(count - unpacked.count, 1 << 20)
+      var status = Z_OK
+      unpacked += [UInt8](unsafeUninitializedCapacity: outputCount) { output, initialized in
+        input.withUnsafeBufferPointer { input in
+          // zlib's pointer to the input is not const for historical reasons only.
+          stream.pointee.next_in = UnsafeMutablePointer(mutating: input.baseAddress?.advanced(by: inputUsed))
+          stream.pointee.avail_in = UInt32(input.count - inputUsed)
+          stream.pointee.next_out = output.baseAddress
+          stream.pointee.avail_out = UInt32(outputCount)
+          status = inflate(stream, Z_NO_FLUSH)
+          initialized = outputCount - Int(stream.pointee.avail_out)
+        }
+      }
+      inputUsed = input.count - Int(stream.pointee.avail_in)
+      let isAtEnd = inputUsed == input.count && fileOffset == file.size
+      switch status {
+      case Z_STREAM_END where isAtEnd:
+        isFinished = true
+      case Z_STREAM_END:
+        inflateReset(stream)
+      case Z_OK, Z_BUF_ERROR:
+        // Without room for output, all input can be taken and more output still come.
+        guard isAtEnd, stream.pointee.avail_out > 0 else { continue }
+        endsTooEarly = true
+        isFinished = true
+      default:
+        let reason = stream.pointee.msg.map { String(cString: $0) } ?? "zlib error \(status)"
+        throw .corruptGzip(path: file.path, reason: reason)
       }
     }
-    read += inputCount - Int(stream.avail_in)
-    switch status {
-    case Z_OK: continue
-    case Z_STREAM_END:
-      if read == packed.count { return unpacked }
-      inflateReset(&stream)
-    case Z_BUF_ERROR:
-      throw .corruptGzip(path: path, reason: "it ends too early")
-    default:
-      throw .corruptGzip(path: path, reason: stream.msg.map { String(cString: $0) } ?? "zlib error \(status)")
-    }
+    return unpacked
   }
-  return unpacked
 }

@@ -42,24 +42,46 @@ func loadMNIST(directory: String) throws(DataError) -> DataSplit {
 
 /// The dimensions and the bytes of an IDX file of bytes with so many dimensions.
 private func readIDX(_ path: String, dimensions: Int) throws(DataError) -> (shape: [Int], bytes: [UInt8]) {
-  let file = try readBytes(path)
-  let headerSize = 4 + 4 * dimensions
-  let packed = isGzip(file)
-
-  let header = packed ? try gunzip(file, limit: headerSize, path) : Array(file.prefix(headerSize))
-  guard header.count == headerSize else {
-    throw .truncated(path: path, expected: headerSize, found: header.count)
+  func read(_ file: InputFile, _ range: Range<Int>) throws(DataError) -> [UInt8] {
+    try reportingUnreadable { () throws(FileError) in try file.read(range.clamped(to: 0..<file.size)) }
   }
-  let words = stride(from: 0, to: headerSize, by: 4).map { at in
+  let file = try reportingUnreadable { () throws(FileError) in try InputFile(path) }
+  let headerSize = 4 + 4 * dimensions
+  let start = try read(file, 0..<headerSize)
+
+  guard isGzip(start) else {
+    guard start.count == headerSize else {
+      throw .truncated(path: path, expected: headerSize, found: start.count)
+    }
+    let (shape, size) = try idxShape(start, path)
+    try checkSize(of: file, size)
+    return (shape, try read(file, headerSize..<size))
+  }
+
+  let packed = try GzipReader(file)
+  let header = try packed.read(headerSize)
+  guard header.count == headerSize else {
+    throw .truncatedGzip(path: path, expected: headerSize, found: header.count)
+  }
+  let (shape, size) = try idxShape(header, path)
+  guard canAllocate(size) else { throw .tooLarge(path: path, size: size) }
+  let bytes = try packed.read(size - headerSize)
+  guard bytes.count == size - headerSize else {
+    throw .truncatedGzip(path: path, expected: size, found: headerSize + bytes.count)
+  }
+  // Reading on also verifies the checksum.
+  guard try packed.read(1).isEmpty else { throw .oversized(path: path, expected: size, found: size + 1) }
+  guard !packed.endsTooEarly else { throw .corruptGzip(path: path, reason: "it ends too early") }
+  return (shape, bytes)
+}
+
+/// The dimensions that a header declares, and the size of the file, header included, that they make.
+private func idxShape(_ header: [UInt8], _ path: String) throws(DataError) -> (shape: [Int], size: Int) {
+  let words = stride(from: 0, to: header.count, by: 4).map { at in
     header[at..<at + 4].reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
   }
-  let magic = 0x0800 | UInt32(dimensions)
+  let magic = 0x0800 | UInt32(words.count - 1)
   guard words[0] == magic else { throw .badMagic(path: path, expected: magic, found: words[0]) }
   let shape = words[1...].map(Int.init)
-
-  let expected = headerSize + min(elementCount(shape) ?? .max, .max - headerSize - 1)
-  let found = packed ? try gunzip(file, limit: expected + 1, path) : file
-  guard found.count >= expected else { throw .truncated(path: path, expected: expected, found: found.count) }
-  guard found.count <= expected else { throw .oversized(path: path, expected: expected, found: found.count) }
-  return (shape, Array(found[headerSize...]))
+  return (shape, header.count + min(elementCount(shape) ?? .max, .max - header.count - 1))
 }

@@ -16,6 +16,15 @@ public enum NamedDataset: String, Sendable, CaseIterable {
     }
   }
 
+  /// How many images there are to learn from, as published.
+  public var trainingCount: Int {
+    switch self {
+    case .digits: 1437
+    case .mnist: 60_000
+    case .cifar10: 50_000
+    }
+  }
+
   /// How many kinds of thing the images show.
   public var classes: Int { 10 }
 

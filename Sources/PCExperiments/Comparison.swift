@@ -39,7 +39,7 @@ extension Experiment {
   /// Trains by every rule and seed. Parameters and the order of examples depend on the seed alone, so all rules have the
   /// same start and the same batches.
   ///
-  /// - Throws: `TrainingError.diverged` as soon as one run does.
+  /// - Throws: `TrainingError.diverged` or a `DivergenceError` as soon as one run does.
   public func compare(progress: (TrainingProgress) -> Void = { _ in }) throws -> Comparison {
     var results = settings.rules.map { RuleResult(settings: $0, runs: []) }
     for (round, seed) in settings.seeds.enumerated() {
@@ -55,7 +55,7 @@ extension Experiment {
   /// Trains by the first rule with the first seed.
   ///
   /// - Returns: the result, and the network with its final parameters.
-  /// - Throws: `TrainingError.diverged`.
+  /// - Throws: `TrainingError.diverged`, or a `DivergenceError` where a result or a final parameter is not finite.
   public func train(progress: (TrainingProgress) -> Void = { _ in }) throws -> (result: RuleResult, network: Network)
   {
     let (run, network) = try train(settings.rules[0], seed: settings.seeds[0], run: 1, of: 1, progress)
@@ -68,36 +68,52 @@ extension Experiment {
     let trainer = try Trainer(
       model, rule: rule.rule, optimizer: settings.optimizer.make(learningRate: rule.learningRate),
       clipping: settings.clipping, reduction: settings.reduction, on: backend, seed: seed)
-    let batches = (data.training.count + settings.batchSize - 1) / settings.batchSize
+    let batches = (data.training.count - 1) / settings.batchSize + 1
     let (all, overflows) = settings.epochs.multipliedReportingOverflow(by: batches)
     let steps = min(settings.maximalSteps ?? .max, overflows ? .max : all)
+    // The last of them may end early.
+    let epochs = (steps - 1) / batches + 1
+
+    /// Stops unless the numbers are finite.
+    func check(_ what: String, _ numbers: [Double]) throws {
+      guard numbers.allSatisfy(\.isFinite) else {
+        throw DivergenceError(rule, seed: seed, "\(what) after update \(trainer.updateCount)")
+      }
+    }
 
     var run = TrainingRun(seed: seed)
-    for epoch in 1...settings.epochs {
+    for epoch in 1...epochs {
       let done = trainer.updateCount
-      guard done < steps else { break }
       let report = try trainer.trainEpoch(
         epoch, on: data.training, batchSize: settings.batchSize, maximalUpdates: steps - done
       ) { index, _, batch in
         progress(
           .step(
             StepProgress(
-              rule: rule.name, seed: seed, epoch: epoch, epochs: settings.epochs, run: position, runs: runs,
+              rule: rule.name, seed: seed, epoch: epoch, epochs: epochs, run: position, runs: runs,
               step: done + index, steps: steps, loss: batch.loss)))
       }
-      let accuracy = try trainer.evaluate(data.test).accuracy
+      try check("the loss on the training images", [report.loss])
+      for (name, values) in trainer.network.parameters().sorted(by: { $0.key < $1.key }) {
+        try check("the parameter \(name)", values.values)
+      }
+      let evaluation = try trainer.evaluate(data.test)
+      try check("the loss on the test images", [evaluation.loss, evaluation.accuracy])
+      if epoch == epochs {
+        let comparison = try trainer.gradientComparison(on: lastBatch(of: trainer.updateCount, seed: seed))
+        run.gradientShortfall = comparison.relativeError
+        run.gradientCosine = comparison.cosine
+        try check("the gradient", [comparison.relativeError, comparison.cosine])
+      }
       run.trainLoss.append(report.loss)
-      run.testAccuracy.append(accuracy)
+      run.testAccuracy.append(evaluation.accuracy)
       run.stepSeconds += report.stepSeconds
       progress(
         .epoch(
           EpochProgress(
-            rule: rule.name, seed: seed, epoch: epoch, epochs: settings.epochs, trainLoss: report.loss,
-            testAccuracy: accuracy, isLast: trainer.updateCount == steps)))
+            rule: rule.name, seed: seed, epoch: epoch, epochs: epochs, trainLoss: report.loss,
+            testAccuracy: evaluation.accuracy, isLast: epoch == epochs)))
     }
-    let comparison = try trainer.gradientComparison(on: lastBatch(of: trainer.updateCount, seed: seed))
-    run.gradientShortfall = comparison.relativeError
-    run.gradientCosine = comparison.cosine
     return (run, trainer.network)
   }
 

@@ -1,12 +1,6 @@
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
 import PCDatasets
 import PCGraphs
+import PCInterchange
 import PCKernels
 import PCKernelsCPU
 import PCLearning
@@ -78,19 +72,17 @@ extension Settings {
     }
   }
 
-  /// Parameters that no machine could hold are an error here and not a crash later.
+  /// Parameters that do not fit into memory are an error here and not a crash later.
   func checkMemory(of graph: Graph) throws(SettingsError) {
     let parameters = graph.parameters.reduce(0.0) { $0 + $1.extents.reduce(1) { $0 * Double($1) } }
     let values = graph.values.reduce(0.0) { $0 + ($1.shape.isBatched ? Double($1.shape.count) : 0) }
     // Parameter, gradient and two moments, and while they are drawn a copy in Double; a value and its message.
     let bytes = 24 * parameters + 8 * values * Double(batchSize)
-    let available = Double(sysconf(Int32(_SC_PHYS_PAGES))) * Double(sysconf(Int32(_SC_PAGESIZE)))
-    guard available <= 0 || bytes < available else {
+    guard bytes < 0x1p62, canAllocate(Int(bytes)) else {
       throw SettingsError(
-        "\(model.rawValue) with batches of \(batchSize) needs about \(Self.gigabytes(bytes)), but this machine has "
-          + "\(Self.gigabytes(available)); choose fewer hidden units or a smaller batch.")
+        "\(model.rawValue) with batches of \(batchSize) needs about \(NumberText.significant(bytes / 1e9)) GB, which is "
+          + "more than this machine or its limits allow; choose \(model == .mlp ? "fewer hidden units or " : "")a "
+          + "smaller batch.")
     }
   }
-
-  private static func gigabytes(_ bytes: Double) -> String { "\(NumberText.significant(bytes / 1e9)) GB" }
 }

@@ -53,7 +53,7 @@ public struct GradientTable: Sendable {
       var row = Row(parameter: title, depths: depths)
       let length = norm(backprop, names)
       if let certificate, depths.count == 1 { row.bound = certificate.shortfall(depths[0]) }
-      guard length > 0, !depths.isEmpty else { return row }
+      guard length != 0, !depths.isEmpty else { return row }
       row.measured = norm(reached, minus: backprop, names) / length
       guard let certificate, let missing else { return row }
       if depths.count > 1 {
@@ -88,9 +88,20 @@ private func norm(_ gradients: Gradients, minus other: Gradients? = nil, _ names
 
 extension Experiment {
   /// The table for the first rule and seed: at the initial parameters, on the first batch of training.
+  ///
+  /// - Throws: a `DivergenceError` where a number of it is not finite.
   public func gradientTable() throws -> GradientTable {
-    let network = try Network(model, on: backend, seed: settings.seeds[0])
-    return try GradientTable(network, rule: settings.rules[0].rule, on: firstBatch(seed: settings.seeds[0]))
+    let (rule, seed) = (settings.rules[0], settings.seeds[0])
+    let network = try Network(model, on: backend, seed: seed)
+    let table = try GradientTable(network, rule: rule.rule, on: firstBatch(seed: seed))
+    for row in table.rows + [table.total] {
+      let numbers = [row.bound, row.measured, row.exact].compactMap { $0 }
+      guard numbers.allSatisfy(\.isFinite) else {
+        let what = row.parameter == table.total.parameter ? "the gradient" : "the gradient of \(row.parameter)"
+        throw DivergenceError(rule, seed: seed, what, isTrained: false)
+      }
+    }
+    return table
   }
 }
 

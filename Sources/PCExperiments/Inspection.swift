@@ -1,3 +1,4 @@
+import PCDatasets
 import PCGraphs
 import PCLearning
 
@@ -34,6 +35,10 @@ public struct Inspection: Sendable {
 
   /// The model of the settings, under their first rule; reads no data.
   public init(_ settings: Settings) throws {
+    let dataset = settings.dataset
+    guard settings.batchSize <= dataset.trainingCount else {
+      throw DataError.batchSize(dataset: dataset.rawValue, size: settings.batchSize, count: dataset.trainingCount)
+    }
     let model = try settings.makeModel()
     try settings.checkMemory(of: model.graph)
     let backend = try settings.makeBackend()

@@ -30,10 +30,14 @@ package struct Machine: Sendable {
     #endif
   }
 
-  /// The compiler that the package was built with, as far as a program can know its own.
+  /// The compiler that the package was built with, as far as a program can know its own: only by comparison.
   private static var compiler: String {
     #if compiler(>=6.4)
       "6.4 or later"
+    #elseif compiler(>=6.3.2)
+      "6.3.2 or later"
+    #elseif compiler(>=6.3.1)
+      "6.3.1"
     #elseif compiler(>=6.3)
       "6.3"
     #else

@@ -174,8 +174,11 @@ extension InferenceReach {
     and the distance levels off.
     """
 
+  /// More steps than the rule's own can diverge; such points are left out.
   private func points(_ curve: Curve, _ value: (GradientTable) -> Double?) -> [LineChart.Point] {
-    curve.points.compactMap { point in value(point.table).map { .init(Double(point.steps), $0) } }
+    curve.points.compactMap { point in
+      value(point.table).flatMap { $0.isFinite ? .init(Double(point.steps), $0) : nil }
+    }
   }
 
   /// 1 − c_d against T for the depths of the graph, at most five of them.

@@ -7,10 +7,13 @@
 #endif
 import PCInterchange
 
-/// A folder that holds what one run of the command wrote: `run.json`, which says how it came about, and results.
+/// A folder that holds what one run of the command wrote: `run.json`, which says how it came about and which files it
+/// wrote, and these.
 ///
-/// The folder may hold other files, which are left alone. A file under one of our names is replaced only where a
-/// `run.json` of ours shows that an earlier run wrote it.
+/// The folder may hold other files, which are left alone. Under our names only what `run.json` lists is replaced or
+/// removed; anything else there keeps a run from starting. All files are complete under other names before the first one
+/// takes its place; then `run.json` goes first and comes last, so that it never stands beside the results of another run.
+/// A run that is killed in between leaves results without it, which are no longer known as ours.
 package struct RunFolder: Sendable {
   package enum File: String, Sendable, CaseIterable {
     case record = "run.json"
@@ -27,11 +30,7 @@ package struct RunFolder: Sendable {
   package init(_ path: String) throws {
     guard !path.isEmpty else { throw SettingsError("The output folder has no name.") }
     self.path = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
-    let isOurs = try isOurs()
-    for file in File.allCases where !isOurs && fileExists(self[file]) {
-      throw SettingsError(
-        "\(self[file]) was not written by pcgraph, or its run.json is missing; choose another output folder.")
-    }
+    _ = try earlierFiles()
     let made = try makeFolders()
     defer { for folder in made.reversed() { rmdir(folder) } }
     let probe = "\(self.path)/.pcgraph-\(getpid())"
@@ -45,15 +44,38 @@ package struct RunFolder: Sendable {
 
   private subscript(file: File) -> String { "\(path)/\(file.rawValue)" }
 
-  /// How every `run.json` of ours begins, spaces apart.
-  static let signature = "{\"program\":\"pcgraph\","
+  // MARK: What is there
 
-  /// Whether there is a `run.json` of ours.
-  private func isOurs() throws(FileError) -> Bool {
-    guard fileExists(self[.record]) else { return false }
-    let start = try readFile(self[.record]).prefix(100).filter { $0 > UInt8(ascii: " ") }
-    return start.starts(with: Self.signature.utf8)
+  /// The files of an earlier run.
+  ///
+  /// - Throws: a `SettingsError` where anything else has one of our names.
+  private func earlierFiles() throws -> [File] {
+    let listed = try listedFiles()
+    let there = File.allCases.filter { fileExists(self[$0]) }
+    for file in there where !listed.contains(file) || !isRegularFile(self[file]) {
+      throw SettingsError(
+        "\(self[file]) was not written by pcgraph, or no run.json beside it says so; choose another output folder.")
+    }
+    return there
   }
+
+  /// How every `run.json` of ours begins, spaces apart; the names of the run's files follow.
+  static let signature = #"{"program":"pcgraph","files":["#
+
+  /// The files that the `run.json` in the folder lists; none where there is none of ours.
+  private func listedFiles() throws(FileError) -> [File] {
+    guard isRegularFile(self[.record]) else { return [] }
+    let record = try InputFile(self[.record])
+    // The beginning is enough, whatever the size.
+    let start = try record.read(0..<min(record.size, 1000))
+    let text = String(decoding: start.filter { $0 > UInt8(ascii: " ") }, as: UTF8.self)
+    guard text.hasPrefix(Self.signature), let end = text.firstIndex(of: "]") else { return [] }
+    return text[..<end].dropFirst(Self.signature.count).split(separator: ",").compactMap { name in
+      File.allCases.first { name == "\"\($0.rawValue)\"" }
+    }
+  }
+
+  // MARK: Writing
 
   /// The folders that had to be made, outermost first.
   private func makeFolders() throws(SettingsError) -> [String] {
@@ -72,18 +94,29 @@ package struct RunFolder: Sendable {
     return made
   }
 
-  /// Writes the files, each whole or not at all, and removes those of an earlier run that this one has not.
+  /// Writes `run.json` and the files in place of those of an earlier run.
   ///
-  /// `run.json` comes first: from then on the folder is known as ours, even where the rest is interrupted.
+  /// - Throws: as `init` does. Where no room is left for the files, the folder is as it was.
   package func write(_ record: RunRecord, _ files: [File: [UInt8]]) throws {
-    _ = try makeFolders()
-    try writeFile(Array(record.json.indented.utf8), to: self[.record])
-    for file in File.allCases where file != .record {
-      if let bytes = files[file] {
-        try writeFile(bytes, to: self[file])
-      } else {
-        unlink(self[file])
-      }
+    let made = try makeFolders()
+    var staged: [StagedFile] = []
+    do {
+      // Looked at again, since training may have taken hours.
+      let earlier = try earlierFiles()
+      let results = File.allCases.filter { files[$0] != nil && $0 != .record }
+      for file in results { staged.append(try StagedFile(files[file] ?? [], for: self[file])) }
+      var record = record
+      record.files = [.record] + results
+      staged.append(try StagedFile(Array(record.json.indented.utf8), for: self[.record]))
+
+      for file in earlier where file == .record || !results.contains(file) { unlink(self[file]) }
+      try flushFolder(of: self[.record])
+      for file in staged { try file.commit() }
+      try flushFolder(of: self[.record])
+    } catch {
+      for file in staged { file.discard() }
+      for folder in made.reversed() { rmdir(folder) }
+      throw error
     }
   }
 }

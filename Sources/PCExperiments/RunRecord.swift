@@ -27,6 +27,8 @@ package struct RunRecord: Sendable {
   package var started: Int
   package var seconds: Double
   package var machine: Machine
+  /// The files of the run's folder.
+  package var files: [RunFolder.File] = []
 
   package init(
     _ experiment: Experiment, command: [String], commit: String?, started: Int, seconds: Double
@@ -45,7 +47,9 @@ package struct RunRecord: Sendable {
 
   package var json: JSON {
     .object([
+      // These two come first: RunFolder knows its own files by them.
       ("program", .string("pcgraph")),
+      ("files", .array(files.map { .string($0.rawValue) })),
       ("version", .string(softwareVersion)),
       ("commit", commit.map(JSON.string) ?? .null),
       ("command", .array(command.map(JSON.string))),

@@ -14,7 +14,7 @@ public struct StepProgress: Sendable {
   public var seed: UInt64
   /// The present epoch, from 1.
   public var epoch: Int
-  /// Epochs in all.
+  /// Epochs that the run reaches, fewer than asked for where its training steps are limited.
   public var epochs: Int
   /// This run of a rule and a seed among all, from 1.
   public var run: Int
@@ -36,7 +36,7 @@ public struct EpochProgress: Sendable {
   public var seed: UInt64
   /// The present epoch, from 1.
   public var epoch: Int
-  /// Epochs in all.
+  /// Epochs that the run reaches, fewer than asked for where its training steps are limited.
   public var epochs: Int
   /// The mean loss of an example, each batch before its update.
   public var trainLoss: Double

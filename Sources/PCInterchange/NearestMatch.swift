@@ -5,7 +5,8 @@
 /// nearestMatch(to: "imagenet", in: ["digits", "mnist", "cifar10"])    // nil
 /// ```
 ///
-/// Likeness is Levenshtein's distance, capitals ignored: the least number of letters inserted, deleted or replaced.
+/// Likeness is the least number of letters inserted, deleted, replaced or swapped with their neighbour (optimal string
+/// alignment; Boytsov 2011, §2), capitals ignored.
 /// Close enough is at most half the length of the longer word; of equally close candidates the first one wins.
 public func nearestMatch(to name: String, in candidates: some Sequence<String>) -> String? {
   var best: (candidate: String, distance: Int)?
@@ -18,16 +19,17 @@ public func nearestMatch(to name: String, in candidates: some Sequence<String>) 
   return best?.candidate
 }
 
-/// Time |a| |b|, one row of the table in memory.
+/// Time |a| |b|, three rows of the table in memory.
 private func editDistance(_ a: [Character], _ b: [Character]) -> Int {
+  var beforeLast: [Int] = []
+  var last: [Int] = []
   var row = Array(0...b.count)
   for (i, x) in a.enumerated() {
-    var diagonal = row[0]
+    (beforeLast, last) = (last, row)
     row[0] = i + 1
     for (j, y) in b.enumerated() {
-      let replaced = diagonal + (x == y ? 0 : 1)
-      diagonal = row[j + 1]
-      row[j + 1] = min(replaced, row[j] + 1, row[j + 1] + 1)
+      row[j + 1] = min(last[j] + (x == y ? 0 : 1), row[j] + 1, last[j + 1] + 1)
+      if i > 0, j > 0, x == b[j - 1], a[i - 1] == y { row[j + 1] = min(row[j + 1], beforeLast[j - 1] + 1) }
     }
   }
   return row[b.count]

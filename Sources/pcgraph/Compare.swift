@@ -39,8 +39,8 @@
         let comparison = try session.experiment.compare { display.show($0) }
         display.finish()
         switch format {
-        case .text: print("\(comparison.table)\n\n\(comparison.legend)")
-        case .json: print(comparison.json)
+        case .text: printResult("\(comparison.table)\n\n\(comparison.legend)")
+        case .json: printResult("\(comparison.json)")
         }
         if training.output != nil {
           printToStandardError("Measuring the gradients of 1 … 100 inference steps for the report.")

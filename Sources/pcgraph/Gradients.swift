@@ -38,8 +38,8 @@
         let session = try Session(choices, output: output)
         let gradients = try session.experiment.gradientTable()
         switch format {
-        case .text: print("\(gradients.table)\n\n\(GradientTable.legend)")
-        case .json: for line in gradients.jsonLines { print(line) }
+        case .text: printResult("\(gradients.table)\n\n\(GradientTable.legend)")
+        case .json: for line in gradients.jsonLines { printResult("\(line)") }
         }
         try session.write(session.record(), [.results: Array(JSON.array(gradients.jsonLines).indented.utf8)])
       }

@@ -45,13 +45,17 @@
         let drawings = [(dot, picture.dot), (svg, picture.svg.document)].compactMap { file, text in
           file.map { ($0, text) }
         }
-        for (file, text) in drawings where file != "-" { try writeText(text, to: file) }
         // A drawing on standard output stands alone there, so that it can be piped on.
         let streamed = drawings.filter { $0.0 == "-" }
-        guard streamed.isEmpty else { return streamed.forEach { print($0.1, terminator: "") } }
+        guard streamed.isEmpty || streamed.count == 1 && format == .text else {
+          throw SettingsError(
+            "Standard output takes one drawing or the JSON lines; give a drawing a file of its own.")
+        }
+        try writeTexts(drawings.filter { $0.0 != "-" })
+        if let drawing = streamed.first { return printResult(drawing.1, terminator: "") }
         switch format {
-        case .text: print(inspection)
-        case .json: for line in inspection.jsonLines { print(line) }
+        case .text: printResult("\(inspection)")
+        case .json: for line in inspection.jsonLines { printResult("\(line)") }
         }
       }
     }

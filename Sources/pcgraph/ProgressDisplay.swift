@@ -69,10 +69,7 @@
 
     private func show(_ epoch: EpochProgress) {
       clearBar()
-      if format == .json {
-        print(epoch.json)
-        fflush(nil)
-      }
+      if format == .json { printResult("\(epoch.json)") }
       let now = clock.now
       guard epoch.isLast || now - lastLine >= .seconds(1) else { return }
       lastLine = now

@@ -42,30 +42,74 @@
   /// Turns an error into one line on standard error and the exit code 1.
   func reportingFailure(_ body: () throws -> Void) throws {
     do {
+      try checkStandardStreams()
       try body()
     } catch let code as ExitCode {
       throw code
     } catch {
-      let line = "\(error)".split(whereSeparator: \.isNewline).joined(separator: " ")
-      printToStandardError("error: \(line)\(line.last.map(".?!".contains) == true ? "" : ".")")
+      printFailure(error)
       throw ExitCode.failure
     }
   }
 
-  /// Writes a file by its name, which may be that of a pipe or a device.
-  func writeText(_ text: String, to path: String) throws {
-    var isWritten = false
-    if let file = fopen(path, "w") {
-      isWritten = fputs(text, file) >= 0
-      isWritten = fclose(file) == 0 && isWritten
+  private func printFailure(_ error: any Error) {
+    let line = "\(error)".split(whereSeparator: \.isNewline).joined(separator: " ")
+    printToStandardError("error: \(line)\(line.last.map(".?!".contains) == true ? "" : ".")")
+  }
+
+  // MARK: Output
+
+  /// A standard stream that is closed would be lent to the next file that is opened, and results or progress end up in it:
+  /// without standard output nothing runs, the others are put to rest.
+  private func checkStandardStreams() throws {
+    guard fcntl(STDOUT_FILENO, F_GETFD) >= 0 else { throw FileError("Standard output", .written) }
+    var file: CInt
+    repeat { file = open("/dev/null", O_RDWR) } while 0...STDERR_FILENO ~= file
+    if file >= 0 { close(file) }
+  }
+
+  /// Prints a result; where that fails, ends the command with a sentence and the exit code 1, whatever is still to come.
+  func printResult(_ text: String, terminator: String = "\n") {
+    do {
+      try writeAll(Array((text + terminator).utf8), to: STDOUT_FILENO, "Standard output")
+    } catch {
+      printFailure(error)
+      exit(1)
     }
-    guard isWritten else { throw SettingsError("\(path) cannot be written: \(String(cString: strerror(errno))).") }
   }
 
   func printToStandardError(_ text: String, terminator: String = "\n") {
-    // What was printed before comes first where both streams go to one place.
-    fflush(nil)
-    let line = Array((text + terminator).utf8)
-    _ = line.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    try? writeAll(Array((text + terminator).utf8), to: STDERR_FILENO, "Standard error")
+  }
+
+  /// Writes files by their names, which may be those of pipes or devices. All are opened before one is written, and where
+  /// that fails none is changed.
+  func writeTexts(_ texts: [(path: String, text: String)]) throws {
+    var files: [(path: String, descriptor: CInt, isNew: Bool)] = []
+    defer { for file in files { close(file.descriptor) } }
+    var known: Set<[UInt64]> = []
+    do {
+      for (path, _) in texts {
+        let isNew = !fileExists(path)
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o666)
+        guard descriptor >= 0 else { throw FileError(path, .written) }
+        files.append((path, descriptor, isNew))
+        // Two names may be one file's; a device or a pipe takes several texts.
+        var status = stat()
+        fstat(descriptor, &status)
+        let isFile = status.st_mode & S_IFMT == S_IFREG
+        guard !isFile || known.insert([UInt64(status.st_dev), UInt64(status.st_ino)]).inserted else {
+          throw SettingsError("Both drawings would go to \(path); give each a file of its own.")
+        }
+      }
+    } catch {
+      for file in files where file.isNew { unlink(file.path) }
+      throw error
+    }
+    for (file, text) in zip(files, texts.map(\.text)) {
+      // Pipes and devices have no length to cut; they refuse, and need not.
+      ftruncate(file.descriptor, 0)
+      try writeAll(Array(text.utf8), to: file.descriptor, file.path)
+    }
   }
 #endif

@@ -32,8 +32,8 @@
         let (result, network) = try session.experiment.train { display.show($0) }
         display.finish()
         switch format {
-        case .text: print("\(result.table)\n\n\(RuleResult.legend)")
-        case .json: print(result.json)
+        case .text: printResult("\(result.table)\n\n\(RuleResult.legend)")
+        case .json: printResult("\(result.json)")
         }
         let parameters = try Safetensors(network.namedArrays()).encoded()
         try session.write(

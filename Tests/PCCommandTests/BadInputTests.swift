@@ -38,7 +38,9 @@ struct BadInputTests {
     ("--epochs 0", "at least"), ("--max-steps 0", "at least"), ("--batch-size 0", "at least"),
     ("--threads 0", "from 1"),
     ("--batch-size 1438", "choose 1 to 1437"), ("--hidden 8,", "whole numbers"), ("--hidden 0", "hidden layer is 0"),
-    ("--hidden 1000000,1000000", "GB"), ("--model cnn --hidden 8", "only mlp"), ("--learning-rate 0", "positive"),
+    ("--hidden 1000000,1000000", "fewer hidden units"), ("--model mpl", "did you mean mlp?"),
+    ("--hidden 8 --optimizer sgd --learning-rate 1e300 --max-steps 1", "rule fixed and seed 0"),
+    ("--model cnn --hidden 8", "only mlp"), ("--learning-rate 0", "positive"),
     ("--learning-rate inf", "positive"), ("--backend reference --isa avx2", "--backend cpu"),
     ("--dataset mnist", "--data-dir"), ("--model cnn --learning-rate 1e12", "lower the learning rate"),
   ])
@@ -59,6 +61,7 @@ struct BadInputTests {
     try expectSentence(["compare", "--seed", "18446744073709551615", "--seeds", "2"], "64 bits")
     try expectSentence(["compare", "--rules", "fixed,fixed"], "twice")
     try expectSentence(["compare", "--rules", ""], "no rule named")
+    try expectSentence(["train", "--data-dir", ""], "no name")
   }
 
   @Test func `output folders`() throws {
@@ -69,7 +72,67 @@ struct BadInputTests {
     try FileManager.default.createDirectory(atPath: workplace.path("foreign"), withIntermediateDirectories: false)
     try Data("theirs".utf8).write(to: workplace.folder.appendingPathComponent("foreign/results.json"))
     try expectSentence(["train", "--output", "foreign"], "foreign/results.json")
+    try FileManager.default.removeItem(atPath: workplace.path("foreign"))
+    #expect(try workplace.pcgraph("train --hidden 2 --max-steps 1 --output ours").status == 0)
+    try Data("notes".utf8).write(to: workplace.folder.appendingPathComponent("ours/report.html"))
+    try expectSentence(["train", "--hidden", "2", "--max-steps", "1", "--output", "ours"], "ours/report.html")
+    #expect(try workplace.bytes("ours/report.html") == Data("notes".utf8))
+  }
+
+  @Test func `drawings`() throws {
     try expectSentence(["inspect", "--svg", "missing/a.svg"], "missing/a.svg")
+    try expectSentence(["inspect", "--dot", "a.dot", "--svg", "missing/a.svg"], "missing/a.svg")
+    try expectSentence(["inspect", "--dot", "a", "--svg", "a"], "a file of its own")
+    try expectSentence(["inspect", "--dot", "a", "--svg", "./a"], "a file of its own")
+    try expectSentence(["inspect", "--dot", "-", "--svg", "-"], "one drawing")
+    try expectSentence(["inspect", "--dot", "-", "--format", "json"], "one drawing")
+    try expectSentence(["inspect", "--batch-size", "1438"], "choose 1 to 1437")
+  }
+
+  @Test func `gradients that are not finite`() throws {
+    try expectSentence(
+      "gradients --model residual --rule standard --rate 1 --steps 200 --output run".split(separator: " ").map(
+        String.init), "rule standard and seed 0", "is not finite; lower the rate (1.0).")
+  }
+
+  @Test(
+    arguments: [
+      "train --hidden 2 --max-steps 1 --output run", "train --hidden 2 --max-steps 1 --format json --output run",
+      "compare --hidden 2 --max-steps 1 --output run", "gradients --hidden 2 --output run", "inspect",
+      "inspect --svg -",
+    ], [">&-", ">/dev/full"])
+  func `results that cannot be printed`(_ command: String, _ output: String) throws {
+    if output == ">/dev/full", !FileManager.default.fileExists(atPath: "/dev/full") { return }
+    let result = try workplace.shell("$P \(command) \(output)")
+    #expect(result.status == 1)
+    let last = result.error.split(separator: "\n").last ?? ""
+    #expect(last.hasPrefix("error: Standard output cannot be written: "), "\(result.error)")
+    #expect(workplace.contents.isEmpty)
+  }
+
+  @Test func `progress that nobody wants does not land in a file`() throws {
+    let result = try workplace.shell("$P train --hidden 2 --max-steps 1 --output run 2>&- <&-")
+    #expect(result.status == 0)
+    #expect(try workplace.object("run/run.json")["program"] as? String == "pcgraph")
+    #expect(try workplace.object("run/results.json")["rule"] as? String == "fixed")
+  }
+
+  @Test func `a run that is killed while it writes leaves the earlier one whole`() throws {
+    func files() throws -> [Data] {
+      try ["run.json", "results.json", "parameters.safetensors"].map { try workplace.bytes("run/\($0)") }
+    }
+    #expect(try workplace.pcgraph("train --hidden 64 --max-steps 1 --output run").status == 0)
+    let before = try files()
+    // Files of at most 8 blocks of 512 or 1024 bytes: the parameters alone have 19 kB.
+    let result = try workplace.shell("ulimit -f 8; exec $P train --hidden 64 --max-steps 2 --output run")
+    #expect(result.status != 0)
+    #expect(try files() == before)
+  }
+
+  @Test func `a net that the process may not hold`() throws {
+    let result = try workplace.shell("ulimit -v 3000000; $P train --hidden 20000,20000 --max-steps 1")
+    #expect(result.status == 1)
+    #expect(result.error.contains("fewer hidden units"), "\(result.error)")
   }
 
   @Test(arguments: [["train", "--bogus"], ["train", "--epochs", "many"], ["train", "--seed", "-1"], ["trian"]])
@@ -104,6 +167,8 @@ struct BadInputTests {
     try expectSentence(train("cifar10"), "data/data_batch_1.bin is truncated: 30730000 bytes expected, 3073 found")
     try write([3], to: "data/data_batch_1.bin", size: 30_730_001)
     try expectSentence(train("cifar10"), "30730000 bytes expected, 30730001 found")
+    try write([3], to: "data/data_batch_1.bin", size: 200 << 30)
+    try expectSentence(train("cifar10"), "30730000 bytes expected, \(200 << 30) found")
     try write([10], to: "data/data_batch_1.bin", size: 30_730_000)
     try expectSentence(train("cifar10"), "label 10 at record 0")
   }
@@ -120,7 +185,8 @@ struct BadInputTests {
     for (labels, fragment) in [
       (idx([3]), "4 images"), (idx([4], first: 10), "label 10 at record 0"), (idx([4], magic: 3), "0x00000801"),
       (Array(idx([4]).dropLast()), "12 bytes expected, 11 found"), (idx([4]) + [0], "too long"),
-      ([0x1f, 0x8b, 8, 0, 1, 2, 3], "damaged gzip"), ([0, 0], "truncated"),
+      ([0x1f, 0x8b, 7, 0, 1, 2, 3], "damaged gzip"), ([0x1f, 0x8b, 8, 0, 1, 2, 3], "it unpacks to 0 bytes, but 8"),
+      ([0, 0], "truncated"),
     ] {
       try write(labels, to: "data/train-labels-idx1-ubyte")
       try expectSentence(train("mnist"), "data/train-", fragment)

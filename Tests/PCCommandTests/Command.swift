@@ -43,8 +43,18 @@ final class Workplace {
 
   /// Runs `pcgraph`, which lies beside the tests, in this folder.
   func pcgraph(_ arguments: [String]) throws -> CommandResult {
-    let process = Process()
     guard let executable = Self.executable else { throw CocoaError(.fileNoSuchFile) }
+    return try run(executable, arguments)
+  }
+
+  /// Runs a line of shell, in which `$P` is the command.
+  func shell(_ line: String) throws -> CommandResult {
+    guard let executable = Self.executable else { throw CocoaError(.fileNoSuchFile) }
+    return try run(URL(fileURLWithPath: "/bin/sh"), ["-c", "P='\(executable.path)'; \(line)"])
+  }
+
+  private func run(_ executable: URL, _ arguments: [String]) throws -> CommandResult {
+    let process = Process()
     process.executableURL = executable
     process.arguments = arguments
     process.currentDirectoryURL = folder

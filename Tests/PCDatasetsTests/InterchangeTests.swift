@@ -287,6 +287,7 @@ import Testing
     let array = NamedArray(name: "x", shape: [], values: .bool([true]))
     let missing = #expect(throws: FileError.self) { try Safetensors(path: folder.path + "/none") }
     #expect(missing?.description == "\(folder.path)/none cannot be read: No such file or directory.")
+    #expect(canAllocate(0) && canAllocate(1 << 20) && !canAllocate(.max) && !canAllocate(-1))
     let isFolder = #expect(throws: FileError.self) { try NamedArray(npyPath: folder.path, name: "x") }
     #expect(isFolder?.description == "\(folder.path) cannot be read: it is a folder.")
     let nowhere = #expect(throws: FileError.self) { try array.writeNPY(to: folder.path + "/none/x.npy") }
@@ -341,6 +342,16 @@ import Testing
     ] as [(String, String?)])
   func suggestsWhatWasMeant(name: String, expected: String?) {
     #expect(nearestMatch(to: name, in: ["digits", "mnist", "cifar10"]) == expected)
+  }
+
+  /// Distances counted by hand.
+  @Test func swappedNeighboursAreOneEdit() {
+    #expect(nearestMatch(to: "mpl", in: ["cnn", "mlp"]) == "mlp")
+    // "ca" is one swap from "ac" and two edits from "abc"; both are near enough alone.
+    #expect(nearestMatch(to: "ca", in: ["abcd", "ac"]) == "ac")
+    // Two letters of four swapped twice over: 2 of 4.
+    #expect(nearestMatch(to: "badc", in: ["abcd"]) == "abcd")
+    #expect(nearestMatch(to: "cab", in: ["abcxyz"]) == nil)
   }
 
   @Test func firstOfEquals() {

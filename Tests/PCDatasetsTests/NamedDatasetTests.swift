@@ -1,5 +1,6 @@
 import Foundation
 import PCDatasets
+import PCInterchange
 import Testing
 
 @Suite struct DigitsTests {
@@ -9,6 +10,7 @@ import Testing
     #expect(digits.training.count == 1437)
     #expect(digits.test.count == 360)
     #expect(digits.training.inputShape == [1, 8, 8])
+    #expect(NamedDataset.digits.trainingCount == digits.training.count)
     func histogram(_ labels: [Int32]) -> [Int] { (0..<10).map { digit in labels.count { $0 == digit } } }
     #expect(histogram(digits.training.labels) == [143, 146, 142, 146, 144, 145, 144, 143, 141, 143])
     #expect(histogram(digits.test.labels) == [35, 36, 35, 37, 37, 37, 37, 36, 33, 37])
@@ -156,11 +158,15 @@ import Testing
         == "images is truncated: \(Int.max - 1) bytes expected, 16 found; download it again.")
   }
 
+  /// Oracle: how much Python's zlib unpacks of the same beginnings.
   @Test func damagedGzipIsRefused() {
     let labels = Self.labels
     #expect(
       message(Array(Self.packedImages.dropLast(20)), labels)
-        == "images is a damaged gzip file (it ends too early); download it again.")
+        == "images is truncated: it unpacks to 17 bytes, but 28 are expected; download it again.")
+    #expect(
+      message(Array(Self.packedImages.prefix(15)), labels)
+        == "images is truncated: it unpacks to 4 bytes, but 16 are expected; download it again.")
     // Without its last byte the pixels are all there, but not the checksum's confirmation.
     #expect(
       message(Array(Self.packedImages.dropLast()), labels)
@@ -169,6 +175,47 @@ import Testing
     flipped[flipped.count - 8] ^= 1
     #expect(
       message(flipped, labels) == "images is a damaged gzip file (incorrect data check); download it again.")
+  }
+
+  /// Megabytes, which take several pieces of a packed file as well as of its contents; gzip packed them.
+  @Test func packedFilesAreReadInPieces() throws {
+    let size = 4_000_000
+    let folder = try TemporaryFolder()
+    try folder.write(
+      "images", words(0x803, 4, 1000, 1000) + (0..<size).map { UInt8(truncatingIfNeeded: $0 * $0 >> 7) })
+    try folder.write("labels", words(0x801, 4) + [1, 2, 3, 4])
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+    process.arguments = ["gzip", "--keep", "--fast", "\(folder.path)/images"]
+    try process.run()
+    process.waitUntilExit()
+    try #require(process.terminationStatus == 0)
+    func checksum(_ images: String) throws -> String {
+      try Dataset(name: "", idxImages: "\(folder.path)/\(images)", idxLabels: "\(folder.path)/labels").checksum()
+    }
+    #expect(try checksum("images.gz") == checksum("images"))
+  }
+
+  @Test func sizesAreLookedAtBeforeMemoryIsAskedFor() throws {
+    let folder = try TemporaryFolder()
+    let labels = try folder.write("labels", Self.labels)
+    // Without data on the disk: a hole reads as zeros.
+    let images = try folder.write("images", Self.images)
+    let size = 200 << 30
+    try #require(truncate(images, size) == 0)
+    #expect(throws: DataError.oversized(path: images, expected: 28, found: size)) {
+      try Dataset(name: "idx", idxImages: images, idxLabels: labels)
+    }
+    #expect(throws: FileError.self) { try NamedArray(npyPath: images, name: "x") }
+    // Python: gzip.compress(struct.pack(">4I", 0x803, 0xFFFFFFFF, 0xFFFF, 1) + b"\1", 9, mtime=0)
+    let greedy: [UInt8] = [
+      31, 139, 8, 0, 0, 0, 0, 0, 2, 3, 99, 96, 224, 96, 254, 15, 4, 12, 12, 32, 204, 192, 200, 8, 0, 183, 65, 98, 146,
+      17, 0, 0, 0,
+    ]
+    #expect(
+      message(greedy, Self.labels)
+        == "images declares \(16 + 0xFFFF_FFFF * 0xFFFF) bytes, which do not fit into memory; "
+        + "is it another data set's file?")
   }
 
   /// Every prefix and every single-byte change of a packed file either reads or throws a `DataError`.
@@ -260,6 +307,10 @@ import Testing
     try folder.write("data_batch_3.bin", Array(file(3).dropLast()))
     #expect(
       message() == "D/data_batch_3.bin is truncated: 6146 bytes expected, 6145 found; download it again.")
+    try #require(truncate("\(folder.path)/data_batch_3.bin", 200 << 30) == 0)
+    #expect(
+      message()
+        == "D/data_batch_3.bin is too long: 6146 bytes expected, \(200 << 30) found; is it another data set's file?")
     try folder.write("data_batch_3.bin", file(3) + [1])
     #expect(
       message()
@@ -282,6 +333,7 @@ struct PublishedDataTests {
   @Test func mnist() throws {
     let split = try NamedDataset.mnist.load(directory: publishedData)
     #expect(split.training.count == 60_000)
+    #expect(NamedDataset.mnist.trainingCount == 60_000)
     #expect(split.test.count == 10_000)
     #expect(split.test.inputShape == [1, 28, 28])
     #expect(
@@ -295,6 +347,7 @@ struct PublishedDataTests {
   @Test func cifar10() throws {
     let split = try NamedDataset.cifar10.load(directory: publishedData)
     #expect(split.training.count == 50_000)
+    #expect(NamedDataset.cifar10.trainingCount == 50_000)
     #expect(split.test.count == 10_000)
     #expect(
       (0..<10).map { label in split.training.labels.count { $0 == label } } == Array(repeating: 5000, count: 10))

@@ -40,6 +40,12 @@ struct ComparisonTests {
     #expect(steps.map(\.step) == Array(1...40) + Array(1...40))
     #expect(steps.map(\.epoch).count { $0 == 2 } == 2 * 17)
     #expect(epochs.map(\.isLast) == [false, true, false, true])
+    #expect(epochs.map(\.epochs) == [2, 2, 2, 2])
+    var single = choices([.backprop])
+    single.maximalSteps = 23
+    _ = try Experiment(Settings(single)).train { progress in
+      if case .epoch(let epoch) = progress { #expect(epoch.epochs == 1 && epoch.isLast) }
+    }
     #expect(comparison.rules[0].runs.map(\.stepSeconds.count) == [40, 40])
     #expect(comparison.rules[0].runs.map(\.seed) == [5, 6])
   }
@@ -150,6 +156,39 @@ struct ComparisonTests {
     let error = #expect(throws: TrainingError.self) { try experiment.train() }
     let message = error.map { "\($0)" } ?? ""
     #expect(message.contains("not finite") && message.contains("lower the learning rate"), "\(message)")
+  }
+
+  @Test(arguments: [
+    // The last update leaves Float's range.
+    (NamedModel.mlp, NamedRule.fixed, 1e300, "hidden1.bias", "the rate (0.2) or the learning rate"),
+    (.mlp, .backprop, 1e300, "hidden1.bias", "; lower the learning rate"),
+    // Parameters of 1e25 are finite; squares of outputs are not.
+    (.mlp, .backprop, 1e25, "the loss on the test images", "; lower the learning rate"),
+    // With weights of 1e3 standard inference no longer settles.
+    (.branching, .standard, 1e3, "the gradient", "the rate (0.1) or the learning rate"),
+  ])
+  func `what is not finite after the last update is an error`(
+    _ model: NamedModel, _ rule: NamedRule, _ learningRate: Double, _ what: String, _ remedy: String
+  ) throws {
+    var choices = Choices(rules: [rule])
+    choices.model = model
+    choices.hidden = model == .mlp ? [8] : nil
+    choices.loss = learningRate == 1e25 ? .squaredError : nil
+    choices.batchSize = 8
+    choices.maximalSteps = 1
+    choices.optimizer = .sgd
+    choices.learningRate = PerRule(learningRate)
+    choices.seed = 3
+    let experiment = try Experiment(Settings(choices))
+    var epochs = 0
+    let error = #expect(throws: DivergenceError.self) {
+      try experiment.train { if case .epoch = $0 { epochs += 1 } }
+    }
+    let message = error?.description ?? ""
+    #expect(epochs == 0, "a result was announced")
+    for part in ["rule \(rule.rawValue) and seed 3", what, "after update 1", remedy] {
+      #expect(message.contains(part), "\(message)")
+    }
   }
 
   @Test func `statistics of a known sample`() {

@@ -24,6 +24,17 @@ struct InspectionTests {
     #expect((inspection.inference?.byteCount ?? 0) > 0)
   }
 
+  @Test func `a batch larger than the published set is refused`() throws {
+    var choices = Choices(rules: [.fixed])
+    choices.hidden = [2]
+    choices.batchSize = 1437
+    #expect(try Inspection(Settings(choices)).batchSize == 1437)
+    choices.batchSize = 1438
+    #expect(throws: DataError.batchSize(dataset: "digits", size: 1438, count: 1437)) {
+      try Inspection(Settings(choices))
+    }
+  }
+
   @Test func `parameters that no loss reaches are listed`() {
     let model = Model { graph in
       let x = graph.input("x", [.batch, 3])

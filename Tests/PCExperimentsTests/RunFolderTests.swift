@@ -46,6 +46,49 @@ struct RunFolderTests {
     #expect(names("theirs") == [name])
   }
 
+  @Test func `what an earlier run did not write is not touched`() throws {
+    let folder = try RunFolder(path("run"))
+    try folder.write(record(), [.results: Array("1".utf8)])
+    let report = path("run/report.html")
+    try Data("mine".utf8).write(to: URL(fileURLWithPath: report))
+    let before = names("run")
+    #expect(throws: SettingsError.self) { try RunFolder(path("run")) }
+    // The user's file may have come while the run was under way; everything then stays.
+    let error = #expect(throws: SettingsError.self) { try folder.write(record(), [.results: Array("2".utf8)]) }
+    #expect(error?.description.contains("run/report.html") == true)
+    #expect(names("run") == before)
+    #expect(try String(contentsOfFile: path("run/results.json"), encoding: .utf8) == "1")
+    try FileManager.default.removeItem(atPath: report)
+    // A link that leads nowhere is something, too.
+    try FileManager.default.createSymbolicLink(atPath: report, withDestinationPath: "nowhere")
+    #expect(throws: SettingsError.self) { try RunFolder(path("run")) }
+    #expect(names("run") == before)
+  }
+
+  @Test(arguments: ["run.json", "results.json"])
+  func `a folder or a link in the place of a file of ours is refused`(_ name: String) throws {
+    try RunFolder(path("run")).write(record(), [.results: Array("1".utf8)])
+    try FileManager.default.moveItem(atPath: path("run/\(name)"), toPath: path("moved"))
+    try FileManager.default.createDirectory(atPath: path("run/\(name)"), withIntermediateDirectories: false)
+    #expect(throws: SettingsError.self) { try RunFolder(path("run")) }
+    try FileManager.default.removeItem(atPath: path("run/\(name)"))
+    try FileManager.default.createSymbolicLink(atPath: path("run/\(name)"), withDestinationPath: path("moved"))
+    #expect(throws: SettingsError.self) { try RunFolder(path("run")) }
+  }
+
+  @Test func `the record lists the files, and may be of any size`() throws {
+    let folder = try RunFolder(path("run"))
+    try folder.write(record(), [.results: Array("1".utf8), .report: Array("2".utf8)])
+    let url = URL(fileURLWithPath: path("run/run.json"))
+    let object = try #require(try JSONSerialization.jsonObject(with: Data(contentsOf: url)) as? [String: Any])
+    #expect(object["files"] as? [String] == ["run.json", "results.json", "report.html"])
+    // A hole of 200 GB after the record's own bytes.
+    try #require(truncate(url.path, 200 << 30) == 0)
+    try RunFolder(path("run")).write(record(), [.results: Array("3".utf8)])
+    #expect(names("run") == ["results.json", "run.json"])
+    #expect(try Data(contentsOf: url).count < 10_000)
+  }
+
   @Test func `a file in the folder's place is refused`() throws {
     try Data().write(to: base.appendingPathComponent("file"))
     #expect(throws: SettingsError.self) { try RunFolder(path("file")) }

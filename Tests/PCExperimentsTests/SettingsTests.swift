@@ -111,6 +111,7 @@ struct SettingsTests {
     ("learning rate", { $0.learningRate = PerRule(-1) }),
     ("infinite learning rate", { $0.learningRate = PerRule(.infinity) }),
     ("no rule", { $0.rules = [] }),
+    ("a data folder without a name", { $0.dataDirectory = "" }),
     ("a rule twice", { $0.rules = [.fixed, .fixed] }),
     ("steps of a rule without", { $0.steps = PerRule(byRule: [.backprop: 3]) }),
     ("a solver of a rule without", { $0.solver = PerRule(byRule: [.standard: .stepwise]) }),

@@ -105,6 +105,9 @@ public struct Settings: Sendable {
         }
       }
     }
+    if dataDirectory?.isEmpty == true {
+      throw SettingsError("The data folder has no name; say with --data-dir which folder the files are in.")
+    }
     try Self.check("the number of epochs", epochs, in: 1...1_000_000)
     if let maximalSteps { try Self.check("the largest number of training steps", maximalSteps, in: 1...Int.max) }
     try Self.check("the batch size", batchSize, in: 1...Int.max)
