@@ -64,7 +64,9 @@ extension Settings {
     try model.build(task ?? self.task, hidden: hidden, loss: loss)
   }
 
-  /// - Throws: a `CPUError`.
+  /// The backend with the threads and instructions asked for.
+  ///
+  /// - Throws: a `CPUError` where this machine cannot have it.
   public func makeBackend() throws -> any Backend {
     switch backend {
     case .cpu: try CPU(threads: threads, instructionSet: instructionSet)

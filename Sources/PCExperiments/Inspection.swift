@@ -48,7 +48,12 @@ public struct Inspection: Sendable {
     inference = (rule, try network.byteCount(rule.rule, batchSize: settings.batchSize))
   }
 
-  /// - Parameter scalarSize: bytes of a number on the backend: 4 on `cpu`, 8 on `reference`.
+  /// The vertices of any graph, without a rule to run.
+  ///
+  /// - Parameters:
+  ///   - graph: the graph to look at.
+  ///   - batchSize: examples that memory is counted for.
+  ///   - scalarSize: bytes of a number on the backend: 4 on `cpu`, 8 on `reference`.
   public init(_ graph: Graph, batchSize: Int, scalarSize: Int) {
     self.batchSize = batchSize
     let byValue = Dictionary(uniqueKeysWithValues: graph.parameters.map { ($0.value, $0) })

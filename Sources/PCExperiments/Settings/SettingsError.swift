@@ -5,7 +5,7 @@ public struct SettingsError: Error, Sendable, Hashable, CustomStringConvertible 
   /// The sentence.
   public var description: String
 
-  /// - Parameter description: a sentence.
+  /// An error of one sentence.
   public init(_ description: String) { self.description = description }
 }
 
