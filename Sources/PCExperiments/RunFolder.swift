@@ -13,7 +13,8 @@ import PCInterchange
 /// The folder may hold other files, which are left alone. Under our names only what `run.json` lists is replaced or
 /// removed; anything else there keeps a run from starting. All files are complete under other names before the first one
 /// takes its place; then `run.json` goes first and comes last, so that it never stands beside the results of another run.
-/// A run that is killed in between leaves results without it, which are no longer known as ours.
+/// A run that is killed in between leaves results without it, which are no longer known as ours; one that is killed
+/// earlier may leave files whose names begin with a dot.
 package struct RunFolder: Sendable {
   package enum File: String, Sendable, CaseIterable {
     case record = "run.json"
