@@ -57,11 +57,6 @@ public final class Network {
     }
   }
 
-  /// Whether every number of every parameter is finite.
-  public var hasFiniteParameters: Bool {
-    graph.parameters.allSatisfy { storages[$0.name]?.download().allSatisfy(\.isFinite) ?? true }
-  }
-
   private func makeStorage(_ name: String, count: Int) throws -> any Storage {
     if let storage = storages[name], storage.count == count { return storage }
     let storage = try backend.makeStorage(

@@ -39,7 +39,11 @@ struct BadInputTests {
     ("--threads 0", "from 1"),
     ("--batch-size 1438", "choose 1 to 1437"), ("--hidden 8,", "whole numbers"), ("--hidden 0", "hidden layer is 0"),
     ("--hidden 1000000,1000000", "fewer hidden units"), ("--model mpl", "did you mean mlp?"),
-    ("--hidden 8 --optimizer sgd --learning-rate 1e300 --max-steps 1", "rule fixed and seed 0"),
+    (
+      "--hidden 8 --optimizer sgd --learning-rate 3e38 --reduction sum --batch-size 256 --max-steps 1",
+      "rule fixed and seed 0"
+    ),
+    ("--hidden 8 --optimizer sgd --learning-rate 1e300 --max-steps 1", "more than the backend's numbers hold"),
     ("--model cnn --hidden 8", "only mlp"), ("--learning-rate 0", "positive"),
     ("--learning-rate inf", "positive"), ("--backend reference --isa avx2", "--backend cpu"),
     ("--dataset mnist", "--data-dir"), ("--model cnn --learning-rate 1e12", "lower the learning rate"),

@@ -88,6 +88,7 @@ public final class Trainer {
   /// One update from one batch.
   ///
   /// - Throws: `TrainingError.diverged` where a loss or the gradient is not finite; the parameters then are as before.
+  ///   (An update that overflows shows in the loss of the next batch.)
   @discardableResult
   public func train(on feed: Feed) throws -> BatchReport {
     try checkSettings()
@@ -132,7 +133,7 @@ public final class Trainer {
   ///   - batchSize: examples for each update.
   ///   - maximalUpdates: ends the pass early.
   ///   - progress: called after each batch with its number, the number of batches and its report.
-  /// - Throws: `TrainingError.diverged`, or `overflowed` where the last update left parameters that are not finite.
+  /// - Throws: `TrainingError.diverged` as soon as a batch does.
   public func trainEpoch(
     _ epoch: Int, on data: Dataset, batchSize: Int, maximalUpdates: Int = .max,
     progress: (Int, Int, BatchReport) -> Void = { _, _, _ in }
@@ -147,9 +148,6 @@ public final class Trainer {
       let result = try train(on: feed)
       report.add(result, seconds: (clock.now - start).seconds)
       progress(index + 1, batches.count, result)
-    }
-    guard network.hasFiniteParameters else {
-      throw TrainingError.overflowed(update: updateCount, learningRate: optimizer.learningRate)
     }
     return report
   }
@@ -281,17 +279,12 @@ public enum TrainingError: Error, Sendable, Hashable, CustomStringConvertible {
   /// `inferenceStep` is 0 for the feedforward pass. `rate` is set where lowering it could help.
   case diverged(vertex: String, inferenceStep: Int, update: Int, learningRate: Double, rate: Double?)
 
-  /// An update made a parameter that is not finite.
-  case overflowed(update: Int, learningRate: Double)
   /// An optimiser or a clipping that cannot be; the text says which and why.
   case setting(String)
 
   public var description: String {
     switch self {
     case .setting(let sentence): return sentence
-    case .overflowed(let update, let learningRate):
-      return "training diverged: update \(update) made parameters that are not finite; lower the learning rate "
-        + "(\(learningRate))"
     case .diverged(let vertex, let step, let update, let learningRate, let rate):
       let place = step == 0 ? "in the feedforward pass" : "in step \(step) of inference"
       // Before the first update nothing is the learning rate's fault.
