@@ -16,9 +16,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-torch.set_num_threads(2)
 folder = pathlib.Path(sys.argv[1])
 case = json.loads((folder / "case.json").read_text())
+torch.set_num_threads(case["threads"])
 
 
 def read(name, shape, dtype=np.float32):

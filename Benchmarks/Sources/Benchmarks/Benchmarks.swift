@@ -14,6 +14,7 @@ struct Options {
   var python = "python3"
   var rounds = 20
   var isa: CPU.InstructionSet?
+  var threads = 2
 
   init(_ arguments: [String]) throws {
     var rest = arguments[...]
@@ -22,8 +23,10 @@ struct Options {
       case "cnn", "mlp", "steps": work = word
       case "--python": python = rest.popFirst() ?? python
       case "--rounds": rounds = rest.popFirst().flatMap(Int.init) ?? rounds
+      case "--threads": threads = rest.popFirst().flatMap(Int.init) ?? threads
       case "--isa": isa = rest.popFirst().flatMap(CPU.InstructionSet.init(rawValue:))
-      default: throw BenchmarkError("unknown argument \(word); give cnn, mlp or steps, --python, --rounds, --isa")
+      default:
+        throw BenchmarkError("unknown argument \(word); give cnn, mlp or steps, --python, --rounds, --threads, --isa")
       }
     }
   }
@@ -80,7 +83,8 @@ func compare(
   for channelsLast in inBothFormats ? [false, true] : [false] {
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent("pc-benchmark-\(UUID().uuidString)")
     try ours[0].trainer.network.hand(
-      over: batch, model: name, learningRate: 1e-4, channelsLast: channelsLast, to: folder)
+      over: batch, model: name, learningRate: 1e-4, channelsLast: channelsLast, threads: options.threads,
+      to: folder)
     let peer = try Peer(python: options.python, script: Peer.script, folder: folder.path)
     // Same start, same step: the losses after one step must agree.
     _ = try peer.steps(1)
@@ -103,9 +107,11 @@ func compare(
   }
   FileHandle.standardError.write(Data("\n".utf8))
   let yardstick = peers.map(\.timing.median).min() ?? .nan
-  let peak = 2 * max(peakBefore, backend.peakGigaflops())
+  let onePeak = max(peakBefore, backend.peakGigaflops())
+  let peak = Double(options.threads) * onePeak
   print(
-    "\(name), batch \(batch.count), \(backend.instructionSet.rawValue), peak \(format(peak / 2, 0)) GFLOP/s a core")
+    "\(name), batch \(batch.count), \(backend.instructionSet.rawValue), peak \(format(onePeak, 0)) GFLOP/s a core, \(options.threads) threads"
+  )
   print("| step | median ms | min ms | × floor (median) | × PyTorch |")
   print("|---|---|---|---|---|")
   for contestant in ours {
@@ -133,7 +139,7 @@ struct Benchmarks {
 
   static func run() throws {
     let options = try Options(Array(CommandLine.arguments.dropFirst()))
-    let backend = try CPU(threads: 2, instructionSet: options.isa)
+    let backend = try CPU(threads: options.threads, instructionSet: options.isa)
     switch options.work {
     case "cnn":
       try compare(

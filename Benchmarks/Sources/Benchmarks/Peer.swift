@@ -50,7 +50,9 @@ struct BenchmarkError: Error, CustomStringConvertible {
 
 extension Network {
   /// Writes parameters and a batch as raw little-endian numbers, with `case.json`, for a peer to start from.
-  func hand(over batch: Batch, model: String, learningRate: Double, channelsLast: Bool, to folder: URL) throws {
+  func hand(
+    over batch: Batch, model: String, learningRate: Double, channelsLast: Bool, threads: Int, to folder: URL
+  ) throws {
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     for (name, tensor) in parameters() {
       let floats = tensor.values.map(Float.init)
@@ -60,7 +62,7 @@ extension Network {
     try batch.inputs.withUnsafeBytes { try Data($0).write(to: folder.appendingPathComponent("image.bin")) }
     try batch.labels.withUnsafeBytes { try Data($0).write(to: folder.appendingPathComponent("label.bin")) }
     let description: [String: Any] = [
-      "model": model, "learningRate": learningRate, "channelsLast": channelsLast, "classes": 10,
+      "model": model, "learningRate": learningRate, "channelsLast": channelsLast, "threads": threads, "classes": 10,
       "image": [batch.count] + batch.inputShape,
       "parameters": Dictionary(uniqueKeysWithValues: graph.parameters.map { ($0.name, $0.extents) }),
     ]
