@@ -41,7 +41,9 @@ let package = Package(
 
     // MARK: Learning: rules, training, experiments
     .target(name: "PCPlans", dependencies: ["PCGraphs", "PCKernels"], exclude: ["README.md"]),
-    .target(name: "PCLearning", dependencies: ["PCPlans", "PCDatasets", "PCInterchange"], exclude: ["README.md"]),
+    .target(
+      name: "PCLearning", dependencies: ["PCPlans", "PCDatasets", "PCInterchange", "PCRandomness"],
+      exclude: ["README.md"]),
     .target(
       name: "PCExperiments", dependencies: ["PCLearning", "PCModels", "PCDatasets", "PCKernelsCPU"],
       exclude: ["README.md"]),

@@ -124,7 +124,7 @@ public struct Graph: Sendable {
     public var value: Int
   }
 
-  /// Numbers that each batch brings.
+  /// Numbers that each batch brings, or that come with it.
   public struct Input: Sendable {
     /// Its path, by which a batch names its numbers.
     public var name: String
@@ -132,6 +132,18 @@ public struct Graph: Sendable {
     public var value: Int
     /// For labels: how many classes there are.
     public var classes: Int?
+    /// Who brings its numbers.
+    public var origin = Origin.batch
+
+    /// Who brings an input's numbers. A batch may bring those of any input; the others have numbers without it.
+    public enum Origin: Sendable, Hashable {
+      /// The batch.
+      case batch
+      /// Chance: 1 / (1 − rate) with probability 1 − rate, else 0; and 1 everywhere outside of training.
+      case dropout(rate: Double)
+      /// The value that the graph's value of this number had in the batch before; 0 at the start of a stream.
+      case carried(from: Int?)
+    }
   }
 
   /// A loss function applied to a prediction: a term of the energy.

@@ -98,7 +98,49 @@ public final class GraphBuilder {
       value: addInput(name, shape, element: .index, classes: classes, origin: "\(file):\(line)"), classes: classes)
   }
 
-  private func addInput(_ name: String, _ shape: Shape, element: Element, classes: Int?, origin: String) -> Value {
+  /// A state that goes on from batch to batch, such as a recurrent layer's between two windows of a text: zeros at the
+  /// start of a stream, and then what `carry(_:into:)` says the batch before ended with.
+  ///
+  /// To predictive coding it is an input like any other: nothing is learned through it about the batch before.
+  public func carried(
+    _ name: String, _ shape: Shape, file: StaticString = #fileID, line: UInt = #line
+  ) -> Value {
+    addInput(name, shape, element: .real, classes: nil, filledBy: .carried(from: nil), origin: "\(file):\(line)")
+  }
+
+  /// Says what a carried input holds in the next batch: the feedforward value of `value` in this one.
+  public func carry(_ value: Value, into state: Value, file: StaticString = #fileID, line: UInt = #line) {
+    let origin = "\(file):\(line)"
+    checkOwner([value, state], of: "carry", at: origin)
+    guard case .input(let index) = graph.values[state.id].source,
+      case .carried(let source) = graph.inputs[index].origin
+    else { stop("\(state.name) is not a carried input, so nothing can be carried into it", at: origin) }
+    guard source == nil else { stop("two values are carried into \(state.name)", at: origin) }
+    guard value.shape == state.shape, graph.values[value.id].element == .real else {
+      stop("\(describe([value])) cannot be carried into \(describe([state]))", at: origin)
+    }
+    if let owner = graph.vertex(making: value.id), graph.vertices[owner].result != value.id {
+      stop("carry reads an inner value of the vertex \(graph.vertices[owner].name)", at: origin)
+    }
+    graph.inputs[index].origin = .carried(from: value.id)
+  }
+
+  /// The input of random factors that `dropout(_:rate:)` multiplies by; a name used again gets `#2`, `#3`, ….
+  func dropoutFactors(_ name: String, _ shape: Shape, rate: Double, origin: String) -> Value {
+    let others = Set(graph.inputs.map(\.name))
+    var unique = name
+    var number = 1
+    while others.contains(path(unique)) {
+      number += 1
+      unique = "\(name)#\(number)"
+    }
+    return addInput(unique, shape, element: .real, classes: nil, filledBy: .dropout(rate: rate), origin: origin)
+  }
+
+  private func addInput(
+    _ name: String, _ shape: Shape, element: Element, classes: Int?, filledBy: Graph.Input.Origin = .batch,
+    origin: String
+  ) -> Value {
     let name = path(name)
     check(shape, of: "input \(name)", at: origin)
     guard shape.axes.filter(\.isBatch).count == 1 else {
@@ -108,7 +150,7 @@ public final class GraphBuilder {
       stop("there are two inputs named \(name)", at: origin)
     }
     let value = makeValue(shape, element: element, name: name, origin: origin, source: .input(graph.inputs.count))
-    graph.inputs.append(.init(name: name, value: value.id, classes: classes))
+    graph.inputs.append(.init(name: name, value: value.id, classes: classes, origin: filledBy))
     return value
   }
 
@@ -326,9 +368,12 @@ public final class GraphBuilder {
 
   /// The graph, with the kind of every vertex decided.
   ///
-  /// - Throws: a `ShapeError` where a loss's target depends on parameters.
+  /// - Throws: a `ShapeError` where a loss's target depends on parameters, or a carried input is never given a value.
   public func finish() throws(ShapeError) -> Graph {
     var graph = graph
+    for input in graph.inputs where input.origin == .carried(from: nil) {
+      throw ShapeError("nothing is carried into \(input.name); say by carry(_:into:) what it holds in the next batch")
+    }
     // What depends on a batch, and what on a parameter or a latent value.
     var depends = Array(repeating: false, count: graph.values.count)
     for index in graph.vertices.indices {
@@ -424,20 +469,61 @@ public struct LossTerm {
 
 /// A graph to train: what `Model { graph in … }` makes.
 public struct Model: Sendable {
-  /// The recorded graph, with the kind of every vertex decided.
+  /// The recorded graph, with the kind of every vertex decided; that of the usual length where the model is one of
+  /// sequences.
   public let graph: Graph
+  private let unrolled: (@Sendable (Int) -> Graph)?
 
   /// A model of a graph that `GraphBuilder.finish()` made.
-  public init(_ graph: Graph) { self.graph = graph }
+  public init(_ graph: Graph) {
+    self.graph = graph
+    unrolled = nil
+  }
 
   /// Runs `build` once and keeps the graph that it recorded.
   public init(file: StaticString = #fileID, line: UInt = #line, _ build: (GraphBuilder) throws -> Void) rethrows {
+    try self.init(Self.record("\(file):\(line)", build))
+  }
+
+  /// A model of sequences of any length: `build` is run once for each length that a batch has, with the same parameters.
+  ///
+  /// ```swift
+  /// let model = Model(length: 10) { graph, length in
+  ///   let x = graph.input("x", [.batch, .fixed(length), 57])
+  ///   let label = graph.labels("language", classes: 18)
+  ///   graph.loss(.crossEntropy(Dense("readout", 18)(RNN("rnn", 256)(x).last[0]), label))
+  /// }
+  /// ```
+  ///
+  /// - Parameter length: the one that `graph` has.
+  public init(
+    length: Int, file: StaticString = #fileID, line: UInt = #line,
+    _ build: @escaping @Sendable (GraphBuilder, Int) -> Void
+  ) {
+    let origin = "\(file):\(line)"
+    unrolled = { length in Self.record(origin) { build($0, length) } }
+    graph = Self.record(origin) { build($0, length) }
+  }
+
+  /// The graph for sequences of `length` steps; `nil` where the model has no choice of length.
+  public func graph(length: Int) -> Graph? {
+    guard let graph = unrolled?(length) else { return nil }
+    let same = zip(graph.parameters, self.graph.parameters).allSatisfy {
+      $0.name == $1.name && $0.extents == $1.extents
+    }
+    guard same, graph.parameters.count == self.graph.parameters.count else {
+      fatalError("a model of sequences has other parameters for the length \(length) than for its usual one")
+    }
+    return graph
+  }
+
+  private static func record(_ origin: String, _ build: (GraphBuilder) throws -> Void) rethrows -> Graph {
     let builder = GraphBuilder()
     try build(builder)
     do throws(ShapeError) {
-      graph = try builder.finish()
+      return try builder.finish()
     } catch {
-      builder.stop(error.description, at: "\(file):\(line)")
+      builder.stop(error.description, at: origin)
     }
   }
 }

@@ -121,6 +121,13 @@ extension NamedArray.Values {
     }
   }
 
+  /// The numbers as a file keeps them.
+  package var littleEndianBytes: [UInt8] {
+    var bytes: [UInt8] = []
+    append(to: &bytes)
+    return bytes
+  }
+
   /// Appends the numbers in little-endian order.
   func append(to bytes: inout [UInt8]) {
     switch self {

@@ -244,10 +244,22 @@ public final class InferenceRun {
     return nil
   }
 
+  private func download(_ term: Term) -> [Double] { executable.download(term) }
+
+  private func download(_ term: Term, shapedAs value: Int) -> Tensor {
+    let shape = plan.graph.values[value].shape
+    guard shape.isBatched else { return Tensor(term.extents, download(term)) }
+    let others = shape.axes.filter { $0 != .batch }.map(\.extent)
+    return Tensor([batchSize] + others, download(term))
+  }
+}
+
+extension Executable {
   /// The elements of a term, example by example.
-  private func download(_ term: Term) -> [Double] {
-    let flat = executable.download(term.view.buffer)
+  func download(_ term: Term) -> [Double] {
+    let flat = download(term.view.buffer)
     let examples = term.isBatched ? batchSize : 1
+    if term.isDense, term.view.offset == 0, flat.count == examples * term.count { return flat }
     let each = flat.count / max(examples, 1)
     var values: [Double] = []
     values.reserveCapacity(examples * term.count)
@@ -255,13 +267,6 @@ public final class InferenceRun {
       term.forEachOffset { values.append(flat[example * each + $0]) }
     }
     return values
-  }
-
-  private func download(_ term: Term, shapedAs value: Int) -> Tensor {
-    let shape = plan.graph.values[value].shape
-    guard shape.isBatched else { return Tensor(term.extents, download(term)) }
-    let others = shape.axes.filter { $0 != .batch }.map(\.extent)
-    return Tensor([batchSize] + others, download(term))
   }
 }
 
@@ -289,7 +294,7 @@ extension Term {
 extension Plan {
   func load(_ feed: Feed, into executable: any Executable) {
     for (input, term) in zip(graph.inputs, inputs) {
-      guard let numbers = feed.arrays[input.name] else { continue }
+      guard let numbers = feed.numbers(of: input, in: graph) else { continue }
       switch numbers {
       case .floats(let values): values.withUnsafeBufferPointer { executable.upload($0, to: term.view.buffer) }
       case .doubles(let values): values.withUnsafeBufferPointer { executable.upload($0, to: term.view.buffer) }

@@ -28,6 +28,8 @@ public final class Network {
   private var executables: [String: any Executable] = [:]
   /// Runs that may still be looked at; each keeps its executable, and so its state, to itself.
   private var lastRuns: [String: Weak] = [:]
+  /// Graphs for other lengths than the usual one.
+  private var graphs: [Int: Graph] = [:]
 
   private struct Weak {
     weak var run: InferenceRun?
@@ -35,6 +37,19 @@ public final class Network {
 
   /// The model's graph.
   public var graph: Graph { model.graph }
+
+  /// The graph for a feed: that of its sequences' length, where it says one.
+  ///
+  /// - Throws: a `FeedError` where the model has no choice of length.
+  public func graph(for feed: Feed) throws(FeedError) -> Graph {
+    guard let length = feed.length else { return graph }
+    if let known = graphs[length] { return known }
+    guard length >= 1, let graph = model.graph(length: length) else {
+      throw FeedError("the model cannot take sequences of \(length) steps; it was not made for any length")
+    }
+    graphs[length] = graph
+    return graph
+  }
 
   /// Draws each parameter by its path from the seed, so that a parameter's values do not depend on the others.
   public init(_ model: Model, on backend: any Backend, seed: UInt64) throws {
@@ -93,12 +108,15 @@ public final class Network {
 
   // MARK: Plans
 
-  /// The plan of a rule; the optimiser's update belongs to it where there is one.
+  /// The plan of a rule for a feed, by default one of the usual length; the optimiser's update belongs to it where there is
+  /// one.
   func plan(
-    _ rule: any Rule, optimizer: (any Optimizer)? = nil, clipping: Clipping = .none, wantedInputs: Set<Int> = [],
-    isMonitored: Bool = false
+    _ rule: any Rule, for feed: Feed? = nil, optimizer: (any Optimizer)? = nil, clipping: Clipping = .none,
+    wantedInputs: Set<Int> = [], isMonitored: Bool = false
   ) throws -> (key: String, plan: Plan) {
+    let graph = try feed.map(graph(for:)) ?? graph
     let key = [
+      feed?.length.map { "\($0) steps" } ?? "",
       rule.planKey, optimizer.map { "\($0.name) \(clipping)" } ?? "", "\(wantedInputs.sorted())",
       isMonitored ? "monitored" : "",
     ].joined(separator: "|")
@@ -124,13 +142,18 @@ public final class Network {
 
   private func compile(_ plan: Plan, batchSize: Int) throws -> any Executable {
     var bindings: [Int: any Storage] = [:]
-    let parameters = Set(plan.parameters.map(\.view.buffer))
     for (index, buffer) in plan.program.buffers.enumerated() where buffer.isPersistent {
-      // An optimiser's state must not meet a parameter that happens to bear its name.
-      let name = parameters.contains(index) ? buffer.name : "\u{0}\(buffer.name)"
-      bindings[index] = try makeStorage(name, count: buffer.count)
+      bindings[index] = try storage(ofPersistent: index, in: plan)
     }
     return try backend.compile(plan.program, batchSize: batchSize, bindings: bindings)
+  }
+
+  /// The numbers of a persistent buffer, shared by all plans; zeros where it is new.
+  func storage(ofPersistent index: Int, in plan: Plan) throws -> any Storage {
+    let buffer = plan.program.buffers[index]
+    // An optimiser's state must not meet a parameter that happens to bear its name.
+    let isParameter = plan.parameters.contains { $0.view.buffer == index }
+    return try makeStorage(isParameter ? buffer.name : "\u{0}\(buffer.name)", count: buffer.count)
   }
 
   // MARK: Runs
@@ -146,13 +169,14 @@ public final class Network {
   public func run(
     _ rule: any Rule, on feed: Feed, isMonitored: Bool = false, gradientOf inputs: [String] = []
   ) throws -> InferenceRun {
+    let graph = try graph(for: feed)
     let wanted = try inputs.map { name in
       guard let index = graph.inputs.firstIndex(where: { $0.name == name && $0.classes == nil }) else {
         throw FeedError("there is no input \(name) with a gradient")
       }
       return index
     }
-    let (key, plan) = try plan(rule, wantedInputs: Set(wanted), isMonitored: isMonitored)
+    let (key, plan) = try plan(rule, for: feed, wantedInputs: Set(wanted), isMonitored: isMonitored)
     try feed.check(graph, largest: backend.largestNumber)
     let place = "\(key)|\(feed.count)"
     let isTaken = lastRuns[place]?.run != nil

@@ -48,6 +48,8 @@ public struct Plan: Sendable {
   public var losses: [Term]
   /// For each loss, the feedforward value that it compares with its target.
   public var outputs: [Term]
+  /// For each carried input, by its index, the feedforward value that it holds in the next batch.
+  public var carried: [Int: Term]
   /// Σ ½‖v − p‖² and Σ (dv/dt)² for each example, by vertex, where the plan was asked for them.
   public var monitor: Monitor?
   /// Σg² over all parameters, after the closing phase, where the plan has an optimiser.
@@ -75,7 +77,7 @@ public struct Plan: Sendable {
 
   /// Buffers that are filled or read from outside of the program.
   var visibleBuffers: Set<Int> {
-    var terms = inputs + parameters + values + predictions + losses + outputs + inputMessages.values
+    var terms = inputs + parameters + values + predictions + losses + outputs + inputMessages.values + carried.values
     terms += (gradients + messages + [squaredGradientNorm]).compactMap { $0 }
     if let monitor {
       terms += Array(monitor.squaredErrors.values) + Array(monitor.squaredResiduals.values) + monitor.losses

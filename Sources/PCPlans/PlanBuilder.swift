@@ -22,6 +22,7 @@ public final class PlanBuilder {
   /// For each loss, its weighted value for each example, once `writeLosses()` was called.
   public private(set) var losses: [Term?]
   private var outputs: [Term?]
+  private var carried: [Int: Term] = [:]
   /// Σg² over all parameters, where an optimiser asked for it.
   public var squaredGradientNorm: Term?
 
@@ -158,8 +159,11 @@ public final class PlanBuilder {
 
   // MARK: Losses
 
-  /// Writes the weighted losses from the present values, which become the plan's outputs.
+  /// Writes the weighted losses from the present values, which become the plan's outputs and what it carries on.
   public func writeLosses() {
+    for (index, input) in graph.inputs.enumerated() {
+      if case .carried(let source?) = input.origin { carried[index] = term(source) }
+    }
     for (index, loss) in graph.losses.enumerated() {
       outputs[index] = term(loss.prediction)
       losses[index] = lossValue(loss)
@@ -276,7 +280,7 @@ public final class PlanBuilder {
       parameters: graph.parameters.map { term($0.value) }, gradients: gradients,
       values: graph.vertices.indices.map(value(of:)), predictions: graph.vertices.indices.map(prediction(of:)),
       messages: messages, inputMessages: inputMessages, losses: losses.compactMap { $0 },
-      outputs: outputs.compactMap { $0 }, monitor: monitor,
+      outputs: outputs.compactMap { $0 }, carried: carried, monitor: monitor,
       squaredGradientNorm: squaredGradientNorm)
     emit.rewrite { program in
       program.fuseBlends(keeping: plan.visibleBuffers)

@@ -66,6 +66,9 @@ struct OperationRow: Sendable, CustomStringConvertible {
       OperationRow(MatrixProduct(), [2, 4], [4, 3]),
       OperationRow(MatrixProduct(), [.batch, 70], [70, 35]),
 
+      OperationRow(Dropout(rate: 0.5), Operand(shape: [.batch, 3]), Operand(shape: [.batch, 3], isMask: true)),
+      OperationRow(Dropout(rate: 0.5), Operand(shape: [2, .batch, 3]), Operand(shape: [.batch, 1], isMask: true)),
+
       OperationRow(Convolve(), [.batch, 2, 5, 6], [3, 2, 3, 3]),
       OperationRow(Convolve(padding: 1), [.batch, 2, 4, 4], [3, 2, 3, 3]),
       OperationRow(Convolve(stride: 2, padding: 1), [.batch, 3, 5, 4], [2, 3, 3, 2]),

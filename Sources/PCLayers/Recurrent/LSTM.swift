@@ -6,36 +6,54 @@ import PCGraphs
 ///     c ← f · c + i · g                                  h ← o · tanh(c)
 ///
 /// Parameters: `NAME.input` [features, 4 hidden], `NAME.recurrent` [hidden, 4 hidden], `NAME.bias` [4 hidden], in the order
-/// i, f, g, o; with peepholes `NAME.peephole` [3, hidden] for i, f (from the old cell) and o (from the new one).
+/// i, f, g, o; with peepholes `NAME.peephole` [3, hidden] for i, f (from the old cell) and o (from the new one). With a
+/// projection (Sak et al., 2014) h ← (o · tanh(c)) · projection, of a width of its own, and `NAME.projection`
+/// [hidden, width].
 public final class LSTM: RecurrentCell {
   public let name: String
-  /// Width of the hidden state, and of the cell.
+  /// Width of the cell, and of the hidden state unless that is projected.
   public let hidden: Int
+  /// Width of the projected hidden state; by default it is not projected.
+  public let projection: Int?
   /// Whether gates read the cell as well; not by default.
   public let hasPeepholes: Bool
   /// Which values of a step are vertices; by default the paper's choice.
   public let granularity: RecurrentGranularity
   private let weights: RecurrentWeights
+  private let initializer: Initializer?
   private var peepholes: Value?
+  private var projectionWeights: Value?
 
-  /// A cell that makes its parameters when it is first unrolled. `initializer` draws both weights, by default the
-  /// input's by Glorot's rule and the recurrent ones as an orthogonal matrix; biases and peepholes start at 0.
+  /// A cell that makes its parameters when it is first unrolled.
+  ///
+  /// - Parameters:
+  ///   - initializer: draws the weights; by default those of the input and of the projection by Glorot's rule, the
+  ///     recurrent ones as an orthogonal matrix. Biases and peepholes start at 0.
+  ///   - forgetBias: where the forget gate's bias starts; 1 keeps memories from the start (Jozefowicz et al., 2015).
   public init(
-    _ name: String, _ hidden: Int, peepholes: Bool = false, granularity: RecurrentGranularity = .gates,
-    initializer: Initializer? = nil
+    _ name: String, _ hidden: Int, projection: Int? = nil, peepholes: Bool = false,
+    granularity: RecurrentGranularity = .gates, initializer: Initializer? = nil, forgetBias: Double = 0
   ) {
     self.name = name
     self.hidden = hidden
     hasPeepholes = peepholes
     self.granularity = granularity
-    weights = RecurrentWeights(name, hidden: hidden, parts: 4, initializer: initializer)
+    self.projection = projection
+    self.initializer = initializer
+    let bias = (0..<4).flatMap { Array(repeating: $0 == 1 ? forgetBias : 0, count: hidden) }
+    weights = RecurrentWeights(
+      name, hidden: hidden, parts: 4, stateWidth: projection ?? hidden, initializer: initializer, bias: .values(bias))
   }
 
-  public var stateWidths: [Int] { [hidden, hidden] }
+  public var stateWidths: [Int] { [projection ?? hidden, hidden] }
 
   public func project(_ inputs: Value) -> Value {
     if hasPeepholes, peepholes == nil {
       peepholes = inputs.graph.parameter("\(name).peephole", [3, hidden], .zeros)
+    }
+    if let projection, projectionWeights == nil {
+      projectionWeights = inputs.graph.parameter(
+        "\(name).projection", [hidden, projection], initializer ?? .glorot)
     }
     return weights.project(inputs)
   }
@@ -48,7 +66,8 @@ public final class LSTM: RecurrentCell {
         let (next, memory) = cell(projected + matmul(h, weights.recurrent), c)
         return concatenate([next, memory], axis: 1)
       }
-      return [joined.part(0, width: hidden), joined.part(1, width: hidden)]
+      let width = stateWidths[0]
+      return [joined.sliced(axis: 1, 0..<width), joined.sliced(axis: 1, width..<(width + hidden))]
     }
     let sums = graph.vertex("sums", .deterministic) { projected + matmul(h, weights.recurrent) }
     let (next, memory) = cell(sums, c)
@@ -72,6 +91,10 @@ public final class LSTM: RecurrentCell {
     let candidate = gate("candidate", 2)
     let memory = graph.vertex("cell") { forget * c + input * candidate }
     let output = gate("output", 3, peephole: 2, from: memory)
-    return (graph.vertex("hidden") { output * tanh(memory) }, memory)
+    let next = graph.vertex("hidden") {
+      let next = output * tanh(memory)
+      return projectionWeights.map { matmul(next, $0) } ?? next
+    }
+    return (next, memory)
   }
 }

@@ -39,11 +39,13 @@ extension RecurrentCell {
   /// Unrolls the cell over `inputs` [B, length, features].
   ///
   /// - `initial` is the state before the first step, each part [B, width] or [1, width]; by default zeros.
+  /// - `isCarried` starts from the state that the batch before ended with, instead, where a feed `continuesStream`:
+  ///   inputs `NAME.carried0`, … hold it.
   /// - `mask`, [B, length], is 0 at the padding of a shorter sequence: there the state stays as it was and no message
   ///   reaches the weights, so that each example equals its own unpadded run, in both directions.
   /// - `reversed` runs from the last input to the first.
   public func callAsFunction(
-    _ inputs: Value, initial: [Value]? = nil, mask: Value? = nil, reversed: Bool = false,
+    _ inputs: Value, initial: [Value]? = nil, isCarried: Bool = false, mask: Value? = nil, reversed: Bool = false,
     file: StaticString = #fileID, line: UInt = #line
   ) -> RecurrentOutput {
     let graph = inputs.graph
@@ -51,11 +53,16 @@ extension RecurrentCell {
       fatalError("\(file):\(line): \(name) takes sequences [B, length, features], not \(inputs.name) \(inputs.shape)")
     }
     let length = inputs.shape.extents[1]
+    guard initial == nil || !isCarried else {
+      fatalError("\(file):\(line): \(name) starts from a given state or from a carried one, not from both")
+    }
     let start =
       initial
       ?? stateWidths.enumerated().map { index, width in
-        graph.constant(
-          "\(name).initial\(index)", [1, width], Array(repeating: 0, count: width), file: file, line: line)
+        isCarried
+          ? graph.carried("\(name).carried\(index)", [.batch, .fixed(width)], file: file, line: line)
+          : graph.constant(
+            "\(name).initial\(index)", [1, width], Array(repeating: 0, count: width), file: file, line: line)
       }
     let projected = project(inputs)
     var outputs: [Value?] = Array(repeating: nil, count: length)
@@ -72,6 +79,9 @@ extension RecurrentCell {
       }
       outputs[time] = state[0]
     }
+    if isCarried {
+      for (value, input) in zip(state, start) { graph.carry(value, into: input, file: file, line: line) }
+    }
     return RecurrentOutput(outputs: outputs.compactMap { $0 }, last: state)
   }
 }
@@ -81,26 +91,34 @@ final class RecurrentWeights {
   let name: String
   let hidden: Int
   let parts: Int
+  /// Width of the state that `recurrent` reads.
+  let stateWidth: Int
   let initializer: Initializer?
+  let bias: Initializer
   private var values: (input: Value, recurrent: Value, bias: Value)?
 
-  init(_ name: String, hidden: Int, parts: Int, initializer: Initializer?) {
+  init(
+    _ name: String, hidden: Int, parts: Int, stateWidth: Int? = nil, initializer: Initializer?,
+    bias: Initializer = .zeros
+  ) {
     self.name = name
     self.hidden = hidden
     self.parts = parts
+    self.stateWidth = stateWidth ?? hidden
     self.initializer = initializer
+    self.bias = bias
   }
 
-  /// The input weights [features, parts · hidden] are Glorot's, the recurrent ones [hidden, parts · hidden] orthogonal,
-  /// the bias zero, unless an initializer is given for both weights.
+  /// The input weights [features, parts · hidden] are Glorot's, the recurrent ones [state, parts · hidden] orthogonal,
+  /// unless an initializer is given for both weights.
   func project(_ inputs: Value) -> Value {
     let graph = inputs.graph
     let width = parts * hidden
     if values == nil {
       values = (
         graph.parameter("\(name).input", [inputs.shape.extents[2], width], initializer ?? .glorot),
-        graph.parameter("\(name).recurrent", [hidden, width], initializer ?? .orthogonal()),
-        graph.parameter("\(name).bias", [width], .zeros)
+        graph.parameter("\(name).recurrent", [stateWidth, width], initializer ?? .orthogonal()),
+        graph.parameter("\(name).bias", [width], bias)
       )
     }
     guard let values else { fatalError("\(name) has no weights") }

@@ -1,6 +1,9 @@
 import PCDatasets
 import PCGraphs
+import PCKernels
+import PCPlans
 import PCPrimitives
+import PCRandomness
 
 /// The numbers of one batch, by the names of the graph's inputs.
 public struct Feed: Sendable {
@@ -29,8 +32,34 @@ public struct Feed: Sendable {
   public var arrays: [String: Numbers] {
     didSet { isKnownFinite = false }
   }
+  /// What dropout draws its factors from; `nil`, as in evaluation, drops nothing. Training sets it where it is `nil`.
+  public var noise: Noise?
+  /// Where each example stands in its data set, a key of its randomness; `nil` numbers the examples of the batch.
+  public var exampleIndices: [Int]?
+  /// Steps of the sequences, for a model of any length; `nil` for its usual one.
+  public var length: Int?
+  /// Whether the examples go on where those of the batch before ended, so that carried state is theirs too; if not, a
+  /// stream starts here and its state is 0.
+  public var continuesStream = false
   /// Data sets refuse numbers that are not finite when they are made.
   private var isKnownFinite = false
+
+  /// The key of a batch's random numbers: rules that are compared, and any number of threads, see the same.
+  public struct Noise: Sendable, Hashable {
+    /// The run's.
+    public var seed: UInt64
+    /// The number of the pass.
+    public var epoch: Int
+    /// The number of the batch in its pass, from 0.
+    public var batch: Int
+
+    /// The key of batch number `batch` of a pass.
+    public init(seed: UInt64, epoch: Int, batch: Int) {
+      self.seed = seed
+      self.epoch = epoch
+      self.batch = batch
+    }
+  }
 
   /// Numbers from anywhere; `check(_:)` says whether they fit a graph.
   public init(count: Int, _ arrays: [String: Numbers]) {
@@ -42,16 +71,18 @@ public struct Feed: Sendable {
   ///
   /// - Throws: a `FeedError` where the graph has other inputs.
   public init(_ batch: Batch, for graph: Graph) throws(FeedError) {
-    let reals = graph.inputs.filter { $0.classes == nil }
-    let labels = graph.inputs.filter { $0.classes != nil }
+    let asked = graph.inputs.filter { $0.origin == .batch }
+    let reals = asked.filter { $0.classes == nil }
+    let labels = asked.filter { $0.classes != nil }
     guard reals.count == 1, labels.count <= 1 else {
       throw FeedError(
         "a data set feeds a graph with one input and one set of labels; this one has "
-          + graph.inputs.map(\.name).joined(separator: ", "))
+          + asked.map(\.name).joined(separator: ", "))
     }
     var arrays: [String: Numbers] = [reals[0].name: .floats(batch.inputs)]
     if let label = labels.first { arrays[label.name] = .integers(batch.labels) }
     self.init(count: batch.count, arrays)
+    exampleIndices = batch.exampleIndices
     isKnownFinite = true
   }
 
@@ -64,8 +95,14 @@ public struct Feed: Sendable {
   public func check(_ graph: Graph, largest: Double = .greatestFiniteMagnitude) throws(FeedError) {
     guard count > 0 else { throw FeedError("the batch has no examples") }
     guard count <= Int(Int32.max) else { throw FeedError("a batch of \(count) examples is too large") }
+    if let exampleIndices, exampleIndices.count != count {
+      throw FeedError("the batch has \(count) examples and the indices of \(exampleIndices.count)")
+    }
     for input in graph.inputs {
-      guard let numbers = arrays[input.name] else { throw FeedError("the batch has no numbers for \(input.name)") }
+      guard let numbers = arrays[input.name] else {
+        guard input.origin == .batch else { continue }
+        throw FeedError("the batch has no numbers for \(input.name)")
+      }
       let expected = graph.values[input.value].shape.count * count
       guard numbers.count == expected else {
         throw FeedError(
@@ -97,6 +134,66 @@ public struct Feed: Sendable {
     guard !isKnownFinite, let place = values.firstIndex(where: { !(Double($0.magnitude) <= largest) }) else { return }
     throw FeedError(
       "\(name) of example \(place / each) holds \(values[place]); numbers must be finite and at most \(largest)")
+  }
+}
+
+// MARK: - Numbers that come without the batch
+
+extension Feed {
+  /// The numbers of an input: the batch's, or what its origin says where the batch brings none.
+  func numbers(of input: Graph.Input, in graph: Graph) -> Numbers? {
+    if let numbers = arrays[input.name] { return numbers }
+    let each = graph.values[input.value].shape.count
+    switch input.origin {
+    case .batch: return nil
+    case .carried: return .floats(Array(repeating: 0, count: count * each))
+    case .dropout(let rate): return .floats(dropoutFactors(input.name, rate: rate, each: each))
+    }
+  }
+
+  private func dropoutFactors(_ name: String, rate: Double, each: Int) -> [Float] {
+    guard let noise else { return Array(repeating: 1, count: count * each) }
+    let kept = Float(1 / (1 - rate))
+    // Half a word for each element: kept where it is not below rate · 2³².
+    let bound = UInt64(rate * 0x1p32)
+    return [Float](unsafeUninitializedCapacity: count * each) { factors, initialized in
+      for example in 0..<count {
+        var stream = RandomStream(
+          seed: noise.seed, "dropout", name, noise.epoch, noise.batch, exampleIndices?[example] ?? example)
+        var word: UInt64 = 0
+        for element in 0..<each {
+          word = element & 1 == 0 ? stream.next() : word >> 32
+          factors[initialized] = word & 0xFFFF_FFFF < bound ? 0 : kept
+          initialized += 1
+        }
+      }
+    }
+  }
+}
+
+/// What carried inputs hold from one batch to the next: the feedforward values of the batch before.
+struct CarriedState: Sendable, Equatable {
+  /// By the input's name, example by example.
+  var values: [String: [Double]] = [:]
+
+  /// Gives a feed that goes on with its stream the state that belongs to it.
+  func fill(_ feed: inout Feed, for graph: Graph) throws(FeedError) {
+    guard feed.continuesStream else { return }
+    for input in graph.inputs {
+      guard case .carried = input.origin, feed.arrays[input.name] == nil, let known = values[input.name] else {
+        continue
+      }
+      guard known.count == feed.count * graph.values[input.value].shape.count else {
+        throw FeedError(
+          "the batch of \(feed.count) examples goes on with a stream of another number; let it start one")
+      }
+      feed.arrays[input.name] = .doubles(known)
+    }
+  }
+
+  /// Takes the values that a batch ended with.
+  mutating func read(_ plan: Plan, _ executable: any Executable) {
+    for (index, term) in plan.carried { values[plan.graph.inputs[index].name] = executable.download(term) }
   }
 }
 

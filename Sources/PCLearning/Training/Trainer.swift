@@ -10,8 +10,18 @@ public enum GradientReduction: String, Sendable, CaseIterable {
   case sum
   /// The sum divided by the number of examples.
   case meanOverExamples = "mean"
+  /// The sum divided by the number of labels of the first loss that has some: for a readout at every step, of tokens.
+  case meanOverTokens = "token-mean"
 
-  func scale(batchSize: Int) -> Double { self == .sum ? 1 : 1 / Double(batchSize) }
+  func scale(_ feed: Feed, _ graph: Graph) -> Double {
+    switch self {
+    case .sum: return 1
+    case .meanOverExamples: return 1 / Double(feed.count)
+    case .meanOverTokens:
+      let labels = graph.losses.lazy.compactMap(\.labels).first
+      return 1 / Double(feed.count * (labels.map { graph.values[$0].shape.count } ?? 1))
+    }
+  }
 }
 
 /// Trains a model by a rule.
@@ -39,6 +49,10 @@ public final class Trainer {
   public let reduction: GradientReduction
   /// Updates made so far.
   public private(set) var updateCount = 0
+  /// The pass that is under way, or the last one where it is complete.
+  public private(set) var pass = EpochReport(epoch: 0)
+  /// What carried inputs hold in the next batch of their stream.
+  private var carried = CarriedState()
 
   /// Draws the parameters and writes the rule's plan; nothing is compiled before the first batch says its size.
   ///
@@ -92,24 +106,42 @@ public final class Trainer {
   @discardableResult
   public func train(on feed: Feed) throws -> BatchReport {
     try checkSettings()
-    try feed.check(network.graph, largest: network.backend.largestNumber)
-    let (key, plan) = try network.plan(rule, optimizer: optimizer, clipping: clipping)
+    var feed = feed
+    let graph = try network.graph(for: feed)
+    try carried.fill(&feed, for: graph)
+    if feed.noise == nil { feed.noise = .init(seed: network.seed, epoch: 0, batch: updateCount) }
+    try feed.check(graph, largest: network.backend.largestNumber)
+    let (key, plan) = try network.plan(rule, for: feed, optimizer: optimizer, clipping: clipping)
     let executable = try network.executable(key, plan, batchSize: feed.count)
     let coefficients = rule.coefficients.merging(optimizer.coefficients(step: updateCount + 1)) { $1 }
     for (name, value) in coefficients {
       if let slot = plan.slot(name) { executable.setSlot(slot, to: value) }
     }
     if let slot = plan.slot("gradient scale") {
-      executable.setSlot(slot, to: reduction.scale(batchSize: feed.count))
+      executable.setSlot(slot, to: reduction.scale(feed, graph))
     }
     plan.load(feed, into: executable)
     executable.run(plan.script(rule.schedule.phases, steps: rule.schedule.steps))
     let report = BatchReport(plan, executable, feed)
     let squaredNorm = plan.squaredGradientNorm.map { executable.download($0.view.buffer)[0] } ?? 0
     guard report.totalLoss.isFinite, squaredNorm.isFinite else { throw divergence(on: feed) }
+    carried.read(plan, executable)
     executable.run(plan.script([.update]))
     updateCount += 1
     return report
+  }
+
+  func trainingPlan() throws -> Plan { try network.plan(rule, optimizer: optimizer, clipping: clipping).plan }
+
+  /// What a checkpoint keeps of carried state, by the inputs' names in order.
+  var carriedValues: [(name: String, values: [Double])] {
+    carried.values.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+  }
+
+  func resume(updateCount: Int, pass: EpochReport, carried: [String: [Double]]) {
+    self.updateCount = updateCount
+    self.pass = pass
+    self.carried = CarriedState(values: carried)
   }
 
   private func divergence(on feed: Feed) -> any Error {
@@ -134,22 +166,46 @@ public final class Trainer {
   ///   - maximalUpdates: ends the pass early.
   ///   - progress: called after each batch with its number, the number of batches and its report.
   /// - Throws: `TrainingError.diverged` as soon as a batch does.
+  @discardableResult
   public func trainEpoch(
     _ epoch: Int, on data: Dataset, batchSize: Int, maximalUpdates: Int = .max,
-    progress: (Int, Int, BatchReport) -> Void = { _, _, _ in }
+    progress: (Int, Int, BatchReport) throws -> Void = { _, _, _ in }
   ) throws -> EpochReport {
-    let batches = try BatchSequence(data, batchSize: batchSize, order: .shuffled(seed: network.seed, epoch: epoch))
-    var report = EpochReport(epoch: epoch)
+    let feeds = try data.feeds(
+      batchSize: batchSize, order: .shuffled(seed: network.seed, epoch: epoch), for: network.graph)
+    return try trainEpoch(epoch, on: feeds, maximalUpdates: maximalUpdates, progress: progress)
+  }
+
+  /// One pass over the batches of anything.
+  ///
+  /// A pass of the same number that ended early, or that a checkpoint was taken from, goes on where it was; its report is
+  /// that of the whole pass.
+  ///
+  /// - Parameters:
+  ///   - epoch: the number of the pass, a key of the batches' random numbers.
+  ///   - feeds: the batches.
+  ///   - maximalUpdates: ends the pass after so many more updates.
+  ///   - progress: called after each batch with its number, the number of batches and its report; `checkpoint(notes:)`
+  ///     may be taken there. What it throws ends the pass.
+  /// - Throws: `TrainingError.diverged` as soon as a batch does.
+  @discardableResult
+  public func trainEpoch(
+    _ epoch: Int, on feeds: FeedSequence, maximalUpdates: Int = .max,
+    progress: (Int, Int, BatchReport) throws -> Void = { _, _, _ in }
+  ) throws -> EpochReport {
+    if pass.epoch != epoch || pass.batches >= feeds.count { pass = EpochReport(epoch: epoch) }
     let clock = ContinuousClock()
-    for (index, batch) in batches.enumerated() {
-      guard index < maximalUpdates else { break }
-      let feed = try Feed(batch, for: network.graph)
+    let first = pass.batches
+    for index in first..<feeds.count {
+      guard index - first < maximalUpdates else { break }
+      var feed = try feeds.feed(index)
+      if feed.noise == nil { feed.noise = .init(seed: network.seed, epoch: epoch, batch: index) }
       let start = clock.now
       let result = try train(on: feed)
-      report.add(result, seconds: (clock.now - start).seconds)
-      progress(index + 1, batches.count, result)
+      pass.add(result, seconds: (clock.now - start).seconds)
+      try progress(index + 1, feeds.count, result)
     }
-    return report
+    return pass
   }
 
   /// Loss and accuracy on a data set, by the feedforward pass: without a target it is where inference rests.
@@ -182,22 +238,62 @@ public struct Evaluation: Sendable, Hashable {
   public var loss: Double
   /// The fraction of examples (or positions) whose largest output is the label; NaN where there are no labels.
   public var accuracy: Double
+  /// Σ wL divided by the number of labels, for a text in nats per character; NaN where there are no labels.
+  public var lossPerLabel: Double
+}
+
+/// Feedforward passes one after the other, each going on with the state that the one before left where its feed
+/// `continuesStream`: how a recurrent net reads a text, or writes one.
+public struct FeedforwardStream {
+  private let network: Network
+  private var carried = CarriedState()
+
+  /// At the start of a stream.
+  public init(_ network: Network) { self.network = network }
+
+  /// The outputs for a batch: for the first loss, what it compares with its target, example by example in row-major
+  /// order. Nothing is dropped.
+  public mutating func outputs(of feed: Feed) throws -> [Double] { try run(feed).outputs }
+
+  mutating func run(_ feed: Feed) throws -> (outputs: [Double], report: BatchReport) {
+    var feed = feed
+    feed.noise = nil
+    let graph = try network.graph(for: feed)
+    try carried.fill(&feed, for: graph)
+    try feed.check(graph, largest: network.backend.largestNumber)
+    let (key, plan) = try network.plan(Feedforward(), for: feed)
+    let executable = try network.executable(key, plan, batchSize: feed.count)
+    plan.load(feed, into: executable)
+    executable.run(plan.script([.parameters, .batch]))
+    carried.read(plan, executable)
+    let outputs = plan.outputs.first.map { executable.download($0) } ?? []
+    return (outputs, BatchReport(plan, executable, feed))
+  }
 }
 
 extension Network {
   /// Loss and accuracy on a data set, by the feedforward pass.
   public func evaluate(_ data: Dataset, batchSize: Int = 256) throws -> Evaluation {
-    let (key, plan) = try plan(Feedforward())
+    try evaluate(data.feeds(batchSize: min(batchSize, data.count), for: graph))
+  }
+
+  /// Loss and accuracy over batches, by the feedforward pass; state is carried from batch to batch where they say so, and
+  /// nothing is dropped.
+  ///
+  /// - Parameter each: receives each batch's examples with their outputs: for the first loss, what it compares with its
+  ///   target, example by example.
+  public func evaluate(
+    _ feeds: FeedSequence, each: (Feed, [Double]) throws -> Void = { _, _ in }
+  ) throws -> Evaluation {
     var total = EpochReport(epoch: 0)
-    for batch in try BatchSequence(data, batchSize: min(batchSize, data.count)) {
-      let feed = try Feed(batch, for: graph)
-      try feed.check(graph)
-      let executable = try executable(key, plan, batchSize: feed.count)
-      plan.load(feed, into: executable)
-      executable.run(plan.script([.parameters, .batch]))
-      total.add(BatchReport(plan, executable, feed), seconds: 0)
+    var stream = FeedforwardStream(self)
+    for index in 0..<feeds.count {
+      let feed = try feeds.feed(index)
+      let (outputs, report) = try stream.run(feed)
+      total.add(report, seconds: 0)
+      try each(feed, outputs)
     }
-    return Evaluation(loss: total.loss, accuracy: total.accuracy)
+    return Evaluation(loss: total.loss, accuracy: total.accuracy, lossPerLabel: total.lossPerLabel)
   }
 }
 
@@ -241,7 +337,7 @@ public struct BatchReport: Sendable {
 }
 
 /// What one pass over a data set gave; figures are running ones, each batch before its update.
-public struct EpochReport: Sendable, CustomStringConvertible {
+public struct EpochReport: Sendable, Codable, CustomStringConvertible {
   /// The number of the pass, which decides its order.
   public var epoch: Int
   /// Examples so far.
@@ -252,8 +348,12 @@ public struct EpochReport: Sendable, CustomStringConvertible {
   public var correct = 0
   /// Labels so far; 0 where the graph has none.
   public var labelled = 0
-  /// Seconds of each training step, from the batch in memory to updated parameters.
+  /// Batches so far.
+  public var batches = 0
+  /// Seconds of each training step, from the batch in memory to updated parameters; those of this process.
   public var stepSeconds: [Double] = []
+
+  private enum CodingKeys: String, CodingKey { case epoch, examples, totalLoss, correct, labelled, batches }
 
   /// A report of no batches yet.
   public init(epoch: Int) { self.epoch = epoch }
@@ -262,8 +362,11 @@ public struct EpochReport: Sendable, CustomStringConvertible {
   public var loss: Double { totalLoss / Double(examples) }
   /// The fraction of labels met by the largest output; NaN where there are no labels.
   public var accuracy: Double { labelled > 0 ? Double(correct) / Double(labelled) : .nan }
+  /// Loss divided by the number of labels, for a text in nats per character; NaN where there are no labels.
+  public var lossPerLabel: Double { labelled > 0 ? totalLoss / Double(labelled) : .nan }
 
   mutating func add(_ batch: BatchReport, seconds: Double) {
+    batches += 1
     examples += batch.examples
     totalLoss += batch.totalLoss
     correct += batch.correct
