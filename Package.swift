@@ -35,8 +35,9 @@ let package = Package(
     .target(name: "PCInterchange", exclude: ["README.md"]),
     .systemLibrary(name: "PCZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
     .target(name: "PCDigits", exclude: ["README.md"]),
+    .target(name: "PCNames", exclude: ["README.md", "LICENSE"]),
     .target(
-      name: "PCDatasets", dependencies: ["PCRandomness", "PCInterchange", "PCDigits", "PCZlib"],
+      name: "PCDatasets", dependencies: ["PCRandomness", "PCInterchange", "PCDigits", "PCNames", "PCZlib"],
       exclude: ["README.md"]),
 
     // MARK: Learning: rules, training, experiments

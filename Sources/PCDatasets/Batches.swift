@@ -38,6 +38,16 @@ public struct BatchSequence: Sendable, RandomAccessCollection {
     case stored
     /// A permutation that depends on the seed and the epoch alone, all being equally likely.
     case shuffled(seed: UInt64, epoch: Int)
+
+    /// The indices of `count` examples in this order.
+    func indices(_ count: Int) -> [Int] {
+      switch self {
+      case .stored: return Array(0..<count)
+      case .shuffled(let seed, let epoch):
+        var stream = RandomStream(seed: seed, "shuffle", epoch)
+        return stream.shuffledIndices(count)
+      }
+    }
   }
 
   /// Where the examples come from.
@@ -56,12 +66,7 @@ public struct BatchSequence: Sendable, RandomAccessCollection {
     }
     self.dataset = dataset
     self.batchSize = batchSize
-    switch order {
-    case .stored: exampleOrder = Array(0..<dataset.count)
-    case .shuffled(let seed, let epoch):
-      var stream = RandomStream(seed: seed, "shuffle", epoch)
-      exampleOrder = stream.shuffledIndices(dataset.count)
-    }
+    exampleOrder = order.indices(dataset.count)
   }
 
   public var startIndex: Int { 0 }

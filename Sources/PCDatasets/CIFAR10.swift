@@ -17,9 +17,7 @@ package func loadCIFAR10(
     pixels.reserveCapacity(files.count * recordsPerFile * 3072)
     for file in files {
       let path = try folder.path(file)
-      let input = try reportingUnreadable { () throws(FileError) in try InputFile(path) }
-      try checkSize(of: input, recordsPerFile * recordSize)
-      let bytes = try reportingUnreadable { () throws(FileError) in try input.read(0..<input.size) }
+      let bytes = try readData(path, size: recordsPerFile * recordSize)
       for record in 0..<recordsPerFile {
         let first = record * recordSize
         let label = Int(bytes[first])

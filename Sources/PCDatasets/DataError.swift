@@ -38,6 +38,14 @@ public enum DataError: Error, Equatable {
   case splitDiffers(dataset: String, training: String, test: String)
   /// The batch size is below 1 or above the number of examples.
   case batchSize(dataset: String, size: Int, count: Int)
+  /// The file is not, byte by byte, the published one. SHA-256 digests.
+  case wrongDigest(path: String, expected: String, found: String)
+  /// The text is not in UTF-8.
+  case notUTF8(path: String)
+  /// The text is too short to be cut as asked; counts are in characters.
+  case shortText(source: String, count: Int, needed: Int)
+  /// A character does not occur in the text whose vocabulary is used.
+  case unknownCharacter(source: String, character: Unicode.Scalar)
 }
 
 extension DataError: CustomStringConvertible {
@@ -81,6 +89,15 @@ extension DataError: CustomStringConvertible {
       return "The data set \(dataset) has training examples of \(training), but test examples of \(test)."
     case .batchSize(let dataset, let size, let count):
       return "A batch of \(size) cannot be drawn from the \(count) examples of \(dataset); choose 1 to \(count)."
+    case .wrongDigest(let path, let expected, let found):
+      return "\(path) is not the published file: its SHA-256 digest is \(found), not \(expected); download it again."
+    case .notUTF8(let path):
+      return "\(path) is not a text in UTF-8; convert it."
+    case .shortText(let source, let count, let needed):
+      return
+        "\(source) has \(count) characters where at least \(needed) are needed; take a longer text or smaller batches."
+    case .unknownCharacter(let source, let character):
+      return "The character \(String(character).debugDescription) does not occur in \(source); leave it out."
     }
   }
 

@@ -31,6 +31,13 @@ func reportingUnreadable<Result>(_ body: () throws(FileError) -> Result) throws(
   }
 }
 
+/// All bytes of a file, which must have `size` of them if that is given.
+func readData(_ path: String, size: Int? = nil) throws(DataError) -> [UInt8] {
+  let file = try reportingUnreadable { () throws(FileError) in try InputFile(path) }
+  if let size { try checkSize(of: file, size) }
+  return try reportingUnreadable { () throws(FileError) in try file.read(0..<file.size) }
+}
+
 /// Looks at the size that the file has before anything of it is read.
 func checkSize(of file: InputFile, _ expected: Int) throws(DataError) {
   guard file.size >= expected else { throw .truncated(path: file.path, expected: expected, found: file.size) }

@@ -17,6 +17,13 @@ package struct SHA256 {
 
   package init() {}
 
+  /// The digest of these bytes.
+  package static func digest(of bytes: some Sequence<UInt8>) -> String {
+    var digest = SHA256()
+    digest.update(bytes)
+    return digest.finalize()
+  }
+
   package mutating func update(_ bytes: some Sequence<UInt8>) {
     if bytes.withContiguousStorageIfAvailable({ update(UnsafeRawBufferPointer($0)) }) == nil {
       Array(bytes).withUnsafeBytes { update($0) }
