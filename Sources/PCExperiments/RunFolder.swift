@@ -32,7 +32,7 @@ package struct RunFolder: Sendable {
     guard !path.isEmpty else { throw SettingsError("The output folder has no name.") }
     self.path = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
     _ = try earlierFiles()
-    let made = try makeFolders()
+    let made = try makeFolders(self.path)
     defer { for folder in made.reversed() { rmdir(folder) } }
     let probe = "\(self.path)/.pcgraph-\(getpid())"
     do throws(FileError) {
@@ -78,28 +78,11 @@ package struct RunFolder: Sendable {
 
   // MARK: Writing
 
-  /// The folders that had to be made, outermost first.
-  private func makeFolders() throws(SettingsError) -> [String] {
-    var made: [String] = []
-    var prefix = path.hasPrefix("/") ? "/" : ""
-    for part in path.split(separator: "/") {
-      prefix += (prefix.isEmpty || prefix.hasSuffix("/") ? "" : "/") + part
-      if mkdir(prefix, 0o777) == 0 {
-        made.append(prefix)
-      } else if errno != EEXIST {
-        let reason = String(cString: strerror(errno))
-        for folder in made.reversed() { rmdir(folder) }
-        throw SettingsError("The output folder \(path) cannot be made: \(reason).")
-      }
-    }
-    return made
-  }
-
   /// Writes `run.json` and the files in place of those of an earlier run.
   ///
   /// - Throws: as `init` does. Where no room is left for the files, the folder is as it was.
   package func write(_ record: RunRecord, _ files: [File: [UInt8]]) throws {
-    let made = try makeFolders()
+    let made = try makeFolders(path)
     var staged: [StagedFile] = []
     do {
       // Looked at again, since training may have taken hours.
@@ -120,4 +103,24 @@ package struct RunFolder: Sendable {
       throw error
     }
   }
+}
+
+/// Makes a folder and those above it.
+///
+/// - Returns: the folders that had to be made, outermost first.
+@discardableResult
+func makeFolders(_ path: String) throws(SettingsError) -> [String] {
+  var made: [String] = []
+  var prefix = path.hasPrefix("/") ? "/" : ""
+  for part in path.split(separator: "/") {
+    prefix += (prefix.isEmpty || prefix.hasSuffix("/") ? "" : "/") + part
+    if mkdir(prefix, 0o777) == 0 {
+      made.append(prefix)
+    } else if errno != EEXIST {
+      let reason = String(cString: strerror(errno))
+      for folder in made.reversed() { rmdir(folder) }
+      throw SettingsError("The output folder \(path) cannot be made: \(reason).")
+    }
+  }
+  return made
 }

@@ -29,10 +29,11 @@
       lastLine = clock.now - .seconds(1)
     }
 
-    func show(_ progress: TrainingProgress) {
+    /// - Parameter inJSON: whether an epoch is a result that `json` prints.
+    func show(_ progress: TrainingProgress, inJSON: Bool = true) {
       switch progress {
       case .step(let step): show(step)
-      case .epoch(let epoch): show(epoch)
+      case .epoch(let epoch): show(epoch, inJSON: inJSON)
       }
     }
 
@@ -67,9 +68,9 @@
       isBarVisible = true
     }
 
-    private func show(_ epoch: EpochProgress) {
+    private func show(_ epoch: EpochProgress, inJSON: Bool) {
       clearBar()
-      if format == .json { printResult("\(epoch.json)") }
+      if format == .json && inJSON { printResult("\(epoch.json)") }
       let now = clock.now
       guard epoch.isLast || now - lastLine >= .seconds(1) else { return }
       lastLine = now

@@ -24,6 +24,18 @@ struct CommandTests {
     #expect(workplace.contents.isEmpty, "an example wrote files")
   }
 
+  @Test func `reproduce keeps to its folder, and says the numbers as JSON when they are asked for`() throws {
+    let first = try workplace.pcgraph("reproduce scalar --output paper")
+    #expect(first.status == 0, "\(first.error)")
+    #expect(workplace.contents.allSatisfy { $0 == "paper" || $0.hasPrefix("paper/") })
+    #expect(workplace.contents.contains("paper/index.html"))
+    let again = try workplace.pcgraph("reproduce scalar --quick --output paper --format json")
+    #expect(again.error.contains("14 of 14 found finished"))
+    let updates = try #require(again.objects().last?["updates"] as? [String: [String: Int]])
+    #expect(updates["vertices"]?["0.01"] == 708)
+    #expect(try workplace.pcgraph("reproduce scalr --output paper").error.contains("did you mean scalar?"))
+  }
+
   @Test func `the version is the library's`() throws {
     #expect(try workplace.pcgraph("--version").output == "\(softwareVersion)\n")
   }

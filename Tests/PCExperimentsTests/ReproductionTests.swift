@@ -1,0 +1,148 @@
+import Foundation
+import PredictiveCoding
+import Testing
+
+/// A folder of its own for each test.
+private struct Place {
+  let base = FileManager.default.temporaryDirectory.appendingPathComponent("pc-reproduce-\(UUID().uuidString)")
+
+  func path(_ name: String) -> String { base.appendingPathComponent(name).path }
+  func text(_ name: String) throws -> String { try String(contentsOfFile: path(name), encoding: .utf8) }
+  func object(_ name: String) throws -> [String: Any] {
+    try #require(
+      try JSONSerialization.jsonObject(with: Data(contentsOf: base.appendingPathComponent(name))) as? [String: Any])
+  }
+  func names(_ folder: String) -> [String] {
+    ((try? FileManager.default.contentsOfDirectory(atPath: path(folder))) ?? []).sorted()
+  }
+
+  func reproduction(_ experiments: [NamedPaperExperiment], command: String = "first") -> Reproduction {
+    Reproduction(experiments, output: base.path, provenance: Provenance(command: [command], commit: "abc"))
+  }
+}
+
+struct ReproductionTests {
+  private let place = Place()
+
+  @Test func `a killed run goes on after what is finished, and other settings are not reused`() throws {
+    defer { try? FileManager.default.removeItem(at: place.base) }
+    try place.reproduction([.scalar]).run()
+    // What a kill before the sixth piece leaves: five pieces, the record, and nothing that is made at the end.
+    let all = place.names("work/scalar")
+    #expect(all.count == 14)
+    for name in all.dropFirst(5).map({ "work/scalar/\($0)" }) + ["index.html", "scalar.json", "scalar"] {
+      try FileManager.default.removeItem(at: place.base.appendingPathComponent(name))
+    }
+    // And one of the five damaged.
+    let files = place.names("work/scalar")
+    try Data("{\"work\":".utf8).write(to: place.base.appendingPathComponent("work/scalar/\(files[0])"))
+
+    var (found, works): (Int?, [String]) = (nil, [])
+    try place.reproduction([.scalar], command: "second").run { progress in
+      switch progress {
+      case .found(_, let count, _): found = count
+      case .begins(_, let work, _, _): works.append(work)
+      default: break
+      }
+    }
+    #expect(found == 4)
+    #expect(works.count == 10)
+    #expect(place.names(".") == ["index.html", "reproduce.json", "scalar", "scalar.json", "work"])
+    // Each number beside what made it.
+    let made = try #require(try place.object("scalar.json")["madeBy"] as? [[String: Any]])
+    #expect(Set(made.compactMap { ($0["command"] as? [String])?.first }) == ["first", "second"])
+
+    // One with other settings under the name of the first: as an older version could leave it.
+    let kept = place.base.appendingPathComponent("work/scalar/\(files[1])")
+    let other = try String(contentsOf: kept, encoding: .utf8)
+    try Data(other.replacing(#""rate":"#, with: #""rate":0.0625,"x":"#).utf8).write(to: kept)
+    works = []
+    try place.reproduction([.scalar]).run { if case .begins(_, let work, _, _) = $0 { works.append(work) } }
+    #expect(works.count == 1)
+  }
+
+  @Test(arguments: ["index.html", "scalar.json", "scalar", "work", "reproduce.json"])
+  func `what is not ours is not replaced`(_ name: String) throws {
+    defer { try? FileManager.default.removeItem(at: place.base) }
+    try FileManager.default.createDirectory(at: place.base, withIntermediateDirectories: true)
+    try Data("mine".utf8).write(to: place.base.appendingPathComponent(name))
+    let error = #expect(throws: SettingsError.self) { try place.reproduction([.scalar]).run() }
+    #expect(error?.description.contains(name) == true)
+    #expect(place.names(".") == [name])
+    #expect(try place.text(name) == "mine")
+  }
+
+  @Test func `a user's own file among ours stays`() throws {
+    defer { try? FileManager.default.removeItem(at: place.base) }
+    try FileManager.default.createDirectory(at: place.base, withIntermediateDirectories: true)
+    try Data("mine".utf8).write(to: place.base.appendingPathComponent("notes.txt"))
+    try place.reproduction([.scalar]).run()
+    try place.reproduction([.scalar]).run()
+    #expect(try place.text("notes.txt") == "mine")
+  }
+
+  @Test func `a CSV cell with commas, quotes and line breaks reads back`() {
+    let table = DataTable(["a", "b,c"], rows: [[.string("say \"x\""), .number(0.5)], [.null, .string("1\n2")]])
+    #expect(table.csv == "a,\"b,c\"\r\n\"say \"\"x\"\"\",0.5\r\n,\"1\n2\"\r\n")
+    #expect(table.json.description == #"[{"a":"say \"x\"","b,c":0.5},{"a":null,"b,c":"1\u000a2"}]"#)
+  }
+}
+
+/// The numbers were computed outside of this project, twice.
+struct ScalarExperimentTests {
+  @Test func `the scalar graph's numbers are the ones to reach, and the page's are the JSON's`() throws {
+    let place = Place()
+    defer { try? FileManager.default.removeItem(at: place.base) }
+    try place.reproduction([.scalar]).run()
+    let json = try place.object("scalar.json")
+    func near(_ value: Any?, _ expected: Double) -> Bool { abs((value as? Double ?? .nan) - expected) < 1e-10 }
+    #expect(near(json["value"], -0.1116637929))
+    let gradients = try #require(json["gradients"] as? [String: Double])
+    for (vertex, expected) in [
+      ("v0", -11.3705321867), ("theta", -0.8792235337), ("product", -0.1758447067), ("root", -1.1121395756),
+      ("square", -1.1018842773), ("y", -1.1116637929),
+    ] {
+      #expect(near(gradients[vertex], expected), "\(vertex) \(gradients[vertex] ?? .nan)")
+    }
+    let rates = ["0.01", "0.02", "0.05", "0.1", "0.2", "0.5", "1"]
+    let expected: [(String, String, [Int])] = [
+      ("updates", "vertices", [708, 352, 139, 68, 32, 11, 2]),
+      ("updates", "operations", [933, 465, 184, 90, 43, 15, 3]),
+      ("thetaUpdates", "vertices", [920, 458, 181, 89, 42, 14, 2]),
+      ("thetaUpdates", "operations", [1119, 557, 220, 108, 52, 18, 3]),
+    ]
+    for (key, grouping, counts) in expected {
+      let found = try #require((json[key] as? [String: [String: Int]])?[grouping])
+      #expect(rates.map { found[$0] } == counts, "\(key) \(grouping)")
+    }
+
+    // The page's table of updates, row by row, and the CSV.
+    let page = try place.text("index.html")
+    let cells = page.matches(of: /<td[^>]*>(.*?)<\/td>/).map { String($0.1).replacing(/<[^>]*>/, with: "") }
+    for (row, rate) in rates.enumerated() {
+      let counts = [0, 2, 1, 3].map { "\(expected[$0].2[row])" }
+      let line = [rate, counts[0], counts[1], counts[2], counts[3]]
+      let isThere = cells.indices.contains { start in Array(cells[start...].prefix(5)) == line }
+      #expect(isThere, "\(line)")
+    }
+    let csv = try place.text("scalar/updates.csv")
+    #expect(csv.contains("0.1,68,89,90,108\r\n"), "\(csv)")
+    #expect(cells.contains("-11.3705321867") && cells.contains("-0.8792235337"))
+    #expect(!page.contains("<script") && !page.contains("http-equiv") && !page.contains("src="))
+  }
+
+  @Test func `a message's distance to backprop is the certificate's`() throws {
+    // θ is reached over product and root, two relaxed vertices, alone.
+    let experiment = ScalarExperiment(Place().reproduction([.scalar]))
+    let work = try #require(experiment.plan().works.first { $0.grouping == .vertices && $0.rate == 0.2 })
+    let result = try experiment.perform(work, checkpoint: "") { _ in }
+    let theta = try #require(result.trajectories.first { $0.vertex == "theta" })
+    for (step, message) in zip(result.steps, theta.messages) {
+      // P[Binomial(T, h) < 2].
+      let t = Double(step)
+      let missing: Double = pow(0.8, t) + t * 0.2 * pow(0.8, t - 1)
+      let observed: Double = 1 - message / theta.exact
+      #expect(abs(observed - missing) < 1e-12, "step \(step): \(observed), not \(missing)")
+    }
+  }
+}
