@@ -2,7 +2,7 @@ import PCGraphs
 import PCLayers
 
 /// How a net that predicts the next character is trained: what surrounds its LSTM.
-public enum CharacterSetting: String, Sendable, CaseIterable {
+public enum CharacterSetting: String, Codable, Sendable, CaseIterable {
   /// As in the paper: an untrained embedding as wide as the vocabulary, weights and a fixed initial state of standard
   /// deviation 0.05, biases 0, each window on its own, squared error on the one-hot character.
   case paper

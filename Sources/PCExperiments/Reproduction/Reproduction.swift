@@ -2,6 +2,10 @@
 package enum NamedPaperExperiment: String, CaseIterable, Sendable, Named {
   /// The scalar graph y = tan √(θ v0) + sin v0².
   case scalar
+  /// The recurrent network on names.
+  case rnn
+  /// The LSTM on Shakespeare.
+  case lstm
 
   package static let noun = "experiment"
 
@@ -12,6 +16,8 @@ package enum NamedPaperExperiment: String, CaseIterable, Sendable, Named {
   var type: any PaperExperiment.Type {
     switch self {
     case .scalar: ScalarExperiment.self
+    case .rnn: NamesExperiment.self
+    case .lstm: CharacterExperiment.self
     }
   }
 }

@@ -99,19 +99,12 @@ package final class ReproductionArchive {
   // MARK: Coding
 
   private func encode(_ value: some Encodable) throws -> [UInt8] {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys]
-    encoder.nonConformingFloatEncodingStrategy = .convertToString(
-      positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
-    return try [UInt8](encoder.encode(value))
+    try [UInt8](JSONEncoder.withNonFinite.encode(value))
   }
 
   /// nil where the file is none of this kind.
   private func decode<Value: Decodable>(_ file: String) throws(FileError) -> Value? {
-    let decoder = JSONDecoder()
-    decoder.nonConformingFloatDecodingStrategy = .convertFromString(
-      positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
-    return try? decoder.decode(Value.self, from: Data(readFile(file)))
+    try? JSONDecoder.withNonFinite.decode(Value.self, from: Data(readFile(file)))
   }
 
   // MARK: Pieces of work

@@ -26,7 +26,7 @@ extension CPU.InstructionSet: Named {
 }
 
 /// The rules, by the names that the command line uses.
-public enum NamedRule: String, CaseIterable, Sendable, Named {
+public enum NamedRule: String, Codable, CaseIterable, Sendable, Named {
   /// `FixedPredictions`.
   case fixed
   /// `StandardPredictiveCoding`.

@@ -14,7 +14,7 @@ import PCPrimitives
 /// P[Binomial(T, h) ≥ d] (`Certificate`), which is also how the closed form works.
 public struct FixedPredictions: IterativeRule {
   /// How the messages are found; the command line uses the raw values.
-  public enum Solver: String, Sendable, CaseIterable {
+  public enum Solver: String, Codable, Sendable, CaseIterable {
     /// T synchronous local updates, as a network of neurons would make them.
     case stepwise
     /// The result of the T updates, from one backward pass for each distinct depth that counts.

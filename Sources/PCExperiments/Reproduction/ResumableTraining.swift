@@ -1,0 +1,87 @@
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+import PCInterchange
+import PCLearning
+
+/// Training pass after pass, kept in a checkpoint with what was noted on the way, so that a run that is interrupted goes on
+/// from there: after each pass, and about every minute in between.
+struct ResumableTraining<Notes: Codable> {
+  let trainer: Trainer
+  /// The checkpoint's file.
+  let path: String
+  /// What was noted after the passes so far.
+  private(set) var notes: Notes
+  private let interval = Duration.seconds(60)
+
+  /// Goes on from the file, where there is one; else begins with these notes.
+  init(_ trainer: Trainer, path: String, notes: Notes) throws {
+    self.trainer = trainer
+    self.path = path
+    self.notes = notes
+    guard fileExists(path) else { return }
+    let checkpoint = try Checkpoint(path: path)
+    try trainer.restore(checkpoint)
+    self.notes = try JSONDecoder.withNonFinite.decode(Notes.self, from: Data(checkpoint.state.notes.utf8))
+  }
+
+  /// Runs the passes 1, 2, … that are still to be run.
+  ///
+  /// - Parameters:
+  ///   - passes: how many there are in all.
+  ///   - feeds: the batches of a pass.
+  ///   - progress: called after each batch with the pass, the number of the batch, how many there are, and its report.
+  ///   - note: called after each pass; what it notes is kept with the state after that pass.
+  mutating func run(
+    passes: Int, feeds: (Int) throws -> FeedSequence,
+    progress: (_ pass: Int, _ batch: Int, _ of: Int, BatchReport) -> Void,
+    note: (EpochReport, inout Notes) throws -> Void
+  ) throws {
+    let clock = ContinuousClock()
+    var saved = clock.now
+    while true {
+      // A pass is complete in a checkpoint only together with its notes.
+      let isComplete = try trainer.pass.epoch > 0 && trainer.pass.batches == feeds(trainer.pass.epoch).count
+      let pass = max(trainer.pass.epoch + (isComplete ? 1 : 0), 1)
+      guard pass <= passes else { return }
+      let report = try trainer.trainEpoch(pass, on: feeds(pass)) { batch, count, report in
+        progress(pass, batch, count, report)
+        guard batch < count, clock.now - saved > interval else { return }
+        try save(to: path)
+        saved = clock.now
+      }
+      try note(report, &notes)
+      try save(to: path)
+      saved = clock.now
+    }
+  }
+
+  /// Writes the run as it is.
+  func save(to path: String) throws {
+    let encoder = JSONEncoder.withNonFinite
+    try trainer.checkpoint(notes: String(decoding: encoder.encode(notes), as: UTF8.self)).write(to: path)
+  }
+}
+
+extension JSONEncoder {
+  /// With sorted keys; JSON has no infinities and no NaN, so they are words.
+  static var withNonFinite: JSONEncoder {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys]
+    encoder.nonConformingFloatEncodingStrategy = .convertToString(
+      positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+    return encoder
+  }
+}
+
+extension JSONDecoder {
+  /// Reads what `JSONEncoder.withNonFinite` writes.
+  static var withNonFinite: JSONDecoder {
+    let decoder = JSONDecoder()
+    decoder.nonConformingFloatDecodingStrategy = .convertFromString(
+      positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+    return decoder
+  }
+}
