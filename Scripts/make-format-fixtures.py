@@ -89,6 +89,8 @@ X = ((n + 2 * channel + 3 * row + 5 * column) % 256).astype("uint8")
 y = np.array([[10], [1], [9]], "uint8")
 fixture("svhn", "X as above, [32, 32, 3, 3]; y = [[10], [1], [9]], both uint8, compressed.", mat({"X": X, "y": y}, True))
 fixture("svhnDoubles", "The same, y as doubles.", mat({"X": X, "y": y.astype(float)}, True))
+fixture("svhnBadLabel", "The same, y = [[10], [0], [9]].", mat({"X": X, "y": np.array([[10], [0], [9]], "uint8")}, True))
+fixture("svhnFewLabels", "The same, y = [[10], [1]].", mat({"X": X, "y": y[:2]}, True))
 small = {
     "bytes": np.arange(6, dtype="uint8").reshape(2, 3),
     "doubles": np.array([[1.5, -2]]),

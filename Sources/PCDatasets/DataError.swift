@@ -46,6 +46,12 @@ public enum DataError: Error, Equatable {
   case shortText(source: String, count: Int, needed: Int)
   /// A character does not occur in the text whose vocabulary is used.
   case unknownCharacter(source: String, character: Unicode.Scalar)
+  /// The MATLAB file is damaged, or of another version of the format.
+  case damagedMAT(path: String, problem: String)
+  /// The file has no array of this name among its arrays of numbers.
+  case missingArray(path: String, array: String, found: [String])
+  /// An array of the file is not what the data set has there.
+  case unexpectedArray(path: String, array: String, found: String, expected: String)
 }
 
 extension DataError: CustomStringConvertible {
@@ -98,6 +104,14 @@ extension DataError: CustomStringConvertible {
         "\(source) has \(count) characters where at least \(needed) are needed; take a longer text or smaller batches."
     case .unknownCharacter(let source, let character):
       return "The character \(String(character).debugDescription) does not occur in \(source); leave it out."
+    case .damagedMAT(let path, let problem):
+      return "\(path) is a damaged MATLAB file: \(problem); download it again."
+    case .missingArray(let path, let array, let found):
+      let names = found.isEmpty ? "none" : found.joined(separator: ", ")
+      return "\(path) has no array \(array); its arrays are: \(names). Is it another data set's file?"
+    case .unexpectedArray(let path, let array, let found, let expected):
+      return
+        "\(path) has \(found) in the array \(array), but \(expected) are expected; is it another data set's file?"
     }
   }
 

@@ -6,10 +6,12 @@ struct DataFolder {
   let folders: [String]
 
   /// Searches `directory` and, in it, the folder called `name`; in either, also the folder `archive` that the
-  /// published archive unpacks to.
-  init(dataset: String, directory: String, name: String, archive: String) {
+  /// published archive unpacks to, if there is one.
+  init(dataset: String, directory: String, name: String, archive: String? = nil) {
     self.dataset = dataset
-    folders = [directory, "\(directory)/\(name)"].flatMap { [$0, "\($0)/\(archive)"] }
+    folders = [directory, "\(directory)/\(name)"].flatMap { folder in
+      [folder] + (archive.map { ["\(folder)/\($0)"] } ?? [])
+    }
   }
 
   /// The first path that exists, all names tried in one folder before the next folder.

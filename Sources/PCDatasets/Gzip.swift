@@ -6,9 +6,17 @@ package func zlibLibraryVersion() -> String { String(cString: zlibVersion()) }
 
 func isGzip(_ bytes: [UInt8]) -> Bool { bytes.starts(with: [0x1f, 0x8b]) }
 
-/// Unpacks a gzip file from its beginning to its end, in pieces, so that memory holds what is asked for and not what a
-/// header promises. A file may have several members, one after the other (RFC 1952).
+/// Unpacks a gzip file, or a stream of zlib within a file, from its beginning to its end, in pieces, so that memory holds
+/// what is asked for and not what a header promises. A file may have several members, one after the other (RFC 1952).
 final class GzipReader {
+  /// What stands around the packed bytes.
+  enum Format {
+    /// RFC 1952.
+    case gzip
+    /// RFC 1950.
+    case zlib
+  }
+
   /// Whether the file stopped before the end of a member and its checksum.
   private(set) var endsTooEarly = false
   private let file: InputFile
@@ -16,15 +24,19 @@ final class GzipReader {
   private let stream: UnsafeMutablePointer<z_stream>
   private var input: [UInt8] = []
   private var inputUsed = 0
-  private var fileOffset = 0
+  private var fileOffset: Int
+  private let fileEnd: Int
   private var isFinished = false
 
-  init(_ file: InputFile) throws(DataError) {
+  /// Reads `range` of the file, or all of it.
+  init(_ file: InputFile, _ range: Range<Int>? = nil, format: Format = .gzip) throws(DataError) {
     self.file = file
+    fileOffset = range?.lowerBound ?? 0
+    fileEnd = range?.upperBound ?? file.size
     stream = .allocate(capacity: 1)
     stream.initialize(to: z_stream())
-    let gzipOnly = 16 + MAX_WBITS
-    guard inflateInit2_(stream, gzipOnly, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size)) == Z_OK else {
+    let windowBits = format == .gzip ? 16 + MAX_WBITS : MAX_WBITS
+    guard inflateInit2_(stream, windowBits, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size)) == Z_OK else {
       throw .corruptGzip(path: file.path, reason: "zlib could not be started")
     }
   }
@@ -40,7 +52,7 @@ final class GzipReader {
     var unpacked: [UInt8] = []
     while unpacked.count < count, !isFinished {
       if inputUsed == input.count {
-        let piece = fileOffset..<min(fileOffset + 1 << 20, file.size)
+        let piece = fileOffset..<min(fileOffset + 1 << 20, fileEnd)
         input = try reportingUnreadable { () throws(FileError) in try file.read(piece) }
         inputUsed = 0
         fileOffset = piece.upperBound
@@ -59,7 +71,7 @@ final class GzipReader {
         }
       }
       inputUsed = input.count - Int(stream.pointee.avail_in)
-      let isAtEnd = inputUsed == input.count && fileOffset == file.size
+      let isAtEnd = inputUsed == input.count && fileOffset == fileEnd
       switch status {
       case Z_STREAM_END where isAtEnd:
         isFinished = true

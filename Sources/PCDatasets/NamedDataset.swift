@@ -6,13 +6,17 @@ public enum NamedDataset: String, Sendable, CaseIterable {
   case mnist
   /// 50,000 training and 10,000 test photographs of 10 kinds of thing, [3, 32, 32].
   case cifar10
+  /// 50,000 training and 10,000 test photographs of 100 kinds of thing, [3, 32, 32].
+  case cifar100
+  /// 73,257 training and 26,032 test photographs of the digits of house numbers, [3, 32, 32].
+  case svhn
 
   /// The shape of one image, [channels, rows, columns]; known without the files.
   public var inputShape: [Int] {
     switch self {
     case .digits: [1, 8, 8]
     case .mnist: [1, 28, 28]
-    case .cifar10: [3, 32, 32]
+    case .cifar10, .cifar100, .svhn: [3, 32, 32]
     }
   }
 
@@ -21,12 +25,13 @@ public enum NamedDataset: String, Sendable, CaseIterable {
     switch self {
     case .digits: 1437
     case .mnist: 60_000
-    case .cifar10: 50_000
+    case .cifar10, .cifar100: 50_000
+    case .svhn: 73_257
     }
   }
 
   /// How many kinds of thing the images show.
-  public var classes: Int { 10 }
+  public var classes: Int { self == .cifar100 ? 100 : 10 }
 
   /// The data set of this name.
   ///
@@ -41,12 +46,20 @@ public enum NamedDataset: String, Sendable, CaseIterable {
   /// The images, between 0 and 1, and their labels, as published; order too.
   ///
   /// - Parameter directory: the folder D that holds the published files, themselves or in the folder that their
-  ///   archive unpacks to, or in D/cifar-10 or D/mnist. MNIST's files may be packed by gzip or not. `digits` needs
-  ///   none.
+  ///   archive unpacks to, or in D/mnist, D/cifar-10, D/cifar-100 or D/svhn (train_32x32.mat and test_32x32.mat).
+  ///   MNIST's files may be packed by gzip or not. `digits` needs none.
   /// - Throws: `DataError` about a file that is missing, unreadable, damaged or of another size than published.
   public func load(directory: String? = nil) throws(DataError) -> DataSplit {
-    if self == .digits { return try loadDigits() }
-    guard let directory else { throw .missingDirectory(dataset: rawValue) }
-    return try self == .mnist ? loadMNIST(directory: directory) : loadCIFAR10(directory: directory)
+    func folder() throws(DataError) -> String {
+      guard let directory else { throw .missingDirectory(dataset: rawValue) }
+      return directory
+    }
+    return switch self {
+    case .digits: try loadDigits()
+    case .mnist: try loadMNIST(directory: folder())
+    case .cifar10: try loadCIFAR10(directory: folder())
+    case .cifar100: try loadCIFAR100(directory: folder())
+    case .svhn: try loadSVHN(directory: folder())
+    }
   }
 }

@@ -143,7 +143,7 @@ public struct TextGenerator {
   }
 
   /// An index with probability ∝ exp(score / temperature), or ∝ max(score, 0)^(1 / temperature); `uniform` in [0, 1).
-  static func draw(_ scores: [Double], areLogits: Bool, _ temperature: Double, _ uniform: Double) -> Int {
+  package static func draw(_ scores: [Double], areLogits: Bool, _ temperature: Double, _ uniform: Double) -> Int {
     let logarithms = areLogits ? scores : scores.map { $0 > 0 ? log($0) : -.infinity }
     let largest = logarithms.max() ?? 0
     let best = logarithms.firstIndex(of: largest) ?? 0

@@ -62,8 +62,8 @@ public final class EventFileWriter: Sendable {
   /// zero. Values that are not finite are left out. Cost: linear in the number of values.
   public func histogram(_ tag: String, _ values: some Sequence<some BinaryFloatingPoint>, step: Int) throws(FileError)
   {
-    try append(
-      EventRecord(wallTime: Self.now, step: step, content: .histogram(tag: tag, EventHistogram(values.lazy.map { Double($0) }))))
+    let histogram = EventHistogram(values.lazy.map { Double($0) })
+    try append(EventRecord(wallTime: Self.now, step: step, content: .histogram(tag: tag, histogram)))
   }
 
   /// A text of this step; TensorBoard reads Markdown.

@@ -34,8 +34,8 @@
       help: ArgumentHelp(
         "The folder D of the data set's files.",
         discussion: """
-          They are looked for in D, then in D/mnist or D/cifar-10, and in each also in the folder that the published \
-          archive unpacks to. digits is built in.
+          They are looked for in D, then in D/mnist, D/cifar-10, D/cifar-100 or D/svhn, and in each also in the folder \
+          that the published archive unpacks to. digits is built in.
           """, valueName: "D"),
       completion: .directory)
     var dataDir: String?

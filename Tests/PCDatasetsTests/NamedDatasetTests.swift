@@ -37,14 +37,16 @@ import Testing
     let near = #expect(throws: DataError.self) { try NamedDataset(named: "CIFAR-10") }
     #expect(
       near?.description
-        == "There is no data set named \"CIFAR-10\"; did you mean cifar10? The names are digits, mnist, cifar10.")
+        == "There is no data set named \"CIFAR-10\"; did you mean cifar10? The names are digits, mnist, cifar10, "
+        + "cifar100, svhn.")
     let far = #expect(throws: DataError.self) { try NamedDataset(named: "imagenet") }
     #expect(
-      far?.description == "There is no data set named \"imagenet\". The names are digits, mnist, cifar10.")
+      far?.description == "There is no data set named \"imagenet\". The names are digits, mnist, cifar10, "
+        + "cifar100, svhn.")
     #expect(throws: Never.self) { try NamedDataset(named: "mnist") }
   }
 
-  @Test(arguments: [NamedDataset.mnist, .cifar10])
+  @Test(arguments: [NamedDataset.mnist, .cifar10, .cifar100, .svhn])
   func filesNeedAFolder(dataset: NamedDataset) {
     let error = #expect(throws: DataError.self) { try dataset.load() }
     #expect(
@@ -324,6 +326,56 @@ import Testing
     try FileManager.default.createDirectory(
       atPath: "\(folder.path)/data_batch_3.bin", withIntermediateDirectories: false)
     #expect(message() == "D/data_batch_3.bin cannot be read: it is a folder.")
+  }
+}
+
+@Suite struct CIFAR100Tests {
+  /// Record r: group r mod 20, class (7 + 31 r) mod 100, then bytes that name their position.
+  private func file(_ records: Int) -> [UInt8] {
+    var bytes: [UInt8] = []
+    for record in 0..<records {
+      bytes += [UInt8(record % 20), UInt8((7 + 31 * record) % 100)]
+      for position in 0..<3072 { bytes.append(UInt8(truncatingIfNeeded: position + record)) }
+    }
+    return bytes
+  }
+
+  @Test(arguments: ["", "cifar-100-binary/", "cifar-100/", "cifar-100/cifar-100-binary/"])
+  func fineLabelsAreTheClasses(place: String) throws {
+    let folder = try TemporaryFolder()
+    try folder.write("\(place)train.bin", file(4))
+    try folder.write("\(place)test.bin", file(1))
+    let split = try loadCIFAR100(directory: folder.path, trainingCount: 4, testCount: 1)
+    #expect(split.name == "cifar100")
+    #expect(split.training.classes == 100 && NamedDataset.cifar100.classes == 100)
+    #expect(split.training.inputShape == NamedDataset.cifar100.inputShape)
+    #expect(split.training.labels == [7, 38, 69, 0])
+    #expect(split.test.labels == [7])
+    #expect(split.training.batch([3]).inputs == (0..<3072).map { Float(UInt8(truncatingIfNeeded: $0 + 3)) / 255 })
+  }
+
+  @Test func badFilesAreRefusedByName() throws {
+    let folder = try TemporaryFolder()
+    func message(_ bytes: [UInt8]) throws -> String? {
+      try folder.write("train.bin", bytes)
+      let error = #expect(throws: DataError.self) {
+        try loadCIFAR100(directory: folder.path, trainingCount: 2, testCount: 1)
+      }
+      return error?.description.replacingOccurrences(of: folder.path, with: "D")
+    }
+    let good = file(2)
+    #expect(
+      try message(good)
+        == "A file of the data set cifar100 is missing; tried: D/test.bin, D/cifar-100-binary/test.bin, "
+        + "D/cifar-100/test.bin, D/cifar-100/cifar-100-binary/test.bin.")
+    #expect(
+      try message(good.dropLast()) == "D/train.bin is truncated: 6148 bytes expected, 6147 found; download it again.")
+    var wrong = good
+    wrong[3075] = 100
+    #expect(try message(wrong) == "D/train.bin has the label 100 at record 1, but labels go from 0 to 99.")
+    wrong = good
+    wrong[0] = 20
+    #expect(try message(wrong) == "D/train.bin has the label 20 at record 0, but labels go from 0 to 19.")
   }
 }
 

@@ -40,6 +40,19 @@ package struct CharacterExperiment: PaperExperiment {
     package var rate = 0.1
     package var solver: FixedPredictions.Solver
 
+    package init(
+      setting: CharacterSetting, rule: NamedRule, number: UInt64, hidden: Int, epochs: Int, learningRate: Double,
+      solver: FixedPredictions.Solver
+    ) {
+      self.setting = setting
+      self.rule = rule
+      self.number = number
+      self.hidden = hidden
+      self.epochs = epochs
+      self.learningRate = learningRate
+      self.solver = solver
+    }
+
     package var name: String { "\(setting.rawValue)-\(rule.rawValue)-seed\(number)" }
     package var seed: UInt64? { number }
   }
@@ -104,10 +117,14 @@ package struct CharacterExperiment: PaperExperiment {
   // MARK: Work
 
   package func perform(_ work: Work, checkpoint: String, progress: (TrainingProgress) -> Void) throws -> Result {
-    var text = try CharacterText.shakespeare(directory: settings.dataDirectory)
-    if let length = work.length {
-      text = try CharacterText(name: text.name, text: text.decode(text.codes.prefix(length)))
-    }
+    let text = try CharacterText.shakespeare(directory: settings.dataDirectory)
+    return try perform(work, on: text, checkpoint: checkpoint, progress: progress)
+  }
+
+  package func perform(
+    _ work: Work, on whole: CharacterText, checkpoint: String, progress: (TrainingProgress) -> Void
+  ) throws -> Result {
+    let text = try work.length.map { try CharacterText(name: whole.name, text: whole.decode(whole.codes.prefix($0))) } ?? whole
     let net = CharacterNet(
       vocabulary: text.decode((0..<Int32(text.vocabulary.count)).map { $0 }), hidden: work.hidden,
       setting: work.setting, dropout: work.dropout, window: work.window)

@@ -27,7 +27,21 @@ package struct NamesExperiment: PaperExperiment {
     package var clipping: Double
     package var steps: Int
     package var rate: Double
-    package var standardDeviation = 0.05
+
+    package init(
+      rule: NamedRule, number: UInt64, hidden: Int, draws: Int, drawsPerPoint: Int, learningRate: Double,
+      clipping: Double, steps: Int, rate: Double
+    ) {
+      self.rule = rule
+      self.number = number
+      self.hidden = hidden
+      self.draws = draws
+      self.drawsPerPoint = drawsPerPoint
+      self.learningRate = learningRate
+      self.clipping = clipping
+      self.steps = steps
+      self.rate = rate
+    }
 
     package var name: String { "\(rule.rawValue)-seed\(number)" }
     package var seed: UInt64? { number }

@@ -121,7 +121,7 @@ public struct Settings: Sendable {
     for width in hidden ?? [] { try Self.check("the width of a hidden layer", width, in: 1...1_000_000) }
   }
 
-  static func check(_ what: String, _ value: Int, in range: ClosedRange<Int>) throws(SettingsError) {
+  package static func check(_ what: String, _ value: Int, in range: ClosedRange<Int>) throws(SettingsError) {
     guard !range.contains(value) else { return }
     let limits =
       range.upperBound == .max ? "at least \(range.lowerBound)" : "from \(range.lowerBound) to \(range.upperBound)"
