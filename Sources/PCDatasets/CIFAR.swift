@@ -8,9 +8,7 @@ package func loadCIFAR10(
   let name = NamedDataset.cifar10.rawValue
   let folder = DataFolder(dataset: name, directory: directory, name: "cifar-10", archive: "cifar-10-batches-bin")
   func dataset(_ files: [String]) throws(DataError) -> Dataset {
-    var paths: [String] = []
-    for file in files { paths.append(try folder.path(file)) }
-    return try readCIFAR(name, paths, recordsPerFile: recordsPerFile, labelCounts: [10])
+    try readCIFAR(folder, files, recordsPerFile: recordsPerFile, labelCounts: [10])
   }
   return try DataSplit(
     training: dataset((1...5).map { "data_batch_\($0).bin" }), test: dataset(["test_batch.bin"]))
@@ -23,20 +21,21 @@ package func loadCIFAR100(
   let name = NamedDataset.cifar100.rawValue
   let folder = DataFolder(dataset: name, directory: directory, name: "cifar-100", archive: "cifar-100-binary")
   func dataset(_ file: String, _ count: Int) throws(DataError) -> Dataset {
-    try readCIFAR(name, [folder.path(file)], recordsPerFile: count, labelCounts: [20, 100])
+    try readCIFAR(folder, [file], recordsPerFile: count, labelCounts: [20, 100])
   }
   return try DataSplit(training: dataset("train.bin", trainingCount), test: dataset("test.bin", testCount))
 }
 
 /// - Parameter labelCounts: for each label byte of a record how many values it may have; the last is the class.
 private func readCIFAR(
-  _ name: String, _ paths: [String], recordsPerFile: Int, labelCounts: [Int]
+  _ folder: DataFolder, _ files: [String], recordsPerFile: Int, labelCounts: [Int]
 ) throws(DataError) -> Dataset {
   let recordSize = labelCounts.count + 3072
   var labels: [Int32] = []
   var pixels: [UInt8] = []
-  pixels.reserveCapacity(paths.count * recordsPerFile * 3072)
-  for path in paths {
+  pixels.reserveCapacity(files.count * recordsPerFile * 3072)
+  for file in files {
+    let path = try folder.path(file)
     let bytes = try readData(path, size: recordsPerFile * recordSize)
     for record in 0..<recordsPerFile {
       let first = record * recordSize
@@ -52,5 +51,6 @@ private func readCIFAR(
     }
   }
   return try Dataset(
-    name: name, bytes: pixels, labels: labels, inputShape: [3, 32, 32], classes: labelCounts[labelCounts.count - 1])
+    name: folder.dataset, bytes: pixels, labels: labels, inputShape: [3, 32, 32],
+    classes: labelCounts[labelCounts.count - 1])
 }
