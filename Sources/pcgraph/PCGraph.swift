@@ -14,7 +14,7 @@
           pcgraph compare --rules fixed,standard,backprop --hidden 32 --epochs 2
         """,
       version: softwareVersion,
-      subcommands: [Compare.self, Train.self, GradientsCommand.self, Inspect.self, Reproduce.self])
+      subcommands: [Compare.self, Train.self, GradientsCommand.self, Inspect.self, TraceCommand.self, Reproduce.self])
   }
 #else
   #if canImport(Glibc)
