@@ -35,7 +35,8 @@ public struct CharacterNet: Codable, Sendable, Hashable {
   /// - Throws: a `CheckpointError` where there is none of this description.
   public func model() throws -> Model {
     guard let setting = CharacterSetting(rawValue: setting), (1...1_000_000).contains(hidden), window >= 1,
-      dropout >= 0, dropout < 1, !vocabulary.isEmpty, Set(vocabulary.unicodeScalars).count == vocabulary.unicodeScalars.count
+      dropout >= 0, dropout < 1, !vocabulary.isEmpty,
+      Set(vocabulary.unicodeScalars).count == vocabulary.unicodeScalars.count
     else { throw CheckpointError("The checkpoint describes a net that cannot be built: \(self).") }
     return .characterLSTM(
       vocabulary: vocabulary.unicodeScalars.count, hidden: hidden, setting: setting, dropout: dropout, length: window)
@@ -46,7 +47,8 @@ public struct CharacterNet: Codable, Sendable, Hashable {
   /// - Throws: a `CheckpointError` where there is none.
   public init(of checkpoint: Checkpoint) throws {
     struct Notes: Decodable { var net: CharacterNet }
-    guard let notes = try? JSONDecoder.withNonFinite.decode(Notes.self, from: Data(checkpoint.state.notes.utf8)) else {
+    guard let notes = try? JSONDecoder.withNonFinite.decode(Notes.self, from: Data(checkpoint.state.notes.utf8))
+    else {
       throw CheckpointError("The checkpoint is not one of a net that predicts characters.")
     }
     self = notes.net

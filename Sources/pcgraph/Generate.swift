@@ -37,7 +37,8 @@
     var threads: Int?
 
     @Option(
-      help: "text, or json: an object with prompt and text on standard output.", completion: .list(OutputFormat.names))
+      help: "text, or json: an object with prompt and text on standard output.", completion: .list(OutputFormat.names)
+    )
     var format = OutputFormat.text.rawValue
 
     func run() throws {

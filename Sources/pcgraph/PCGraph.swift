@@ -14,7 +14,10 @@
           pcgraph compare --rules fixed,standard,backprop --hidden 32 --epochs 2
         """,
       version: softwareVersion,
-      subcommands: [Compare.self, Train.self, GradientsCommand.self, Inspect.self, Reproduce.self, Generate.self])
+      subcommands: [
+        Compare.self, Train.self, GradientsCommand.self, Inspect.self, TraceCommand.self, Reproduce.self,
+        Generate.self,
+      ])
   }
 #else
   #if canImport(Glibc)

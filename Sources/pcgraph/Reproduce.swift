@@ -60,10 +60,12 @@
         reproduction.dataDirectory = dataDir
         reproduction.threads = threads
 
-        let display = ProgressDisplay(format)
+        var display = ProgressDisplay(format)
         try reproduction.run { progress in
           if case .training(let training) = progress { return display.show(training, inJSON: false) }
           display.finish()
+          // Each piece of work has a pace of its own.
+          if case .begins = progress { display = ProgressDisplay(format) }
           show(progress, format)
         }
         display.finish()

@@ -7,7 +7,7 @@ struct CommandTests {
 
   init() throws { workplace = try Workplace() }
 
-  @Test(arguments: [[], ["compare"], ["train"], ["gradients"], ["inspect"]])
+  @Test(arguments: [[], ["compare"], ["train"], ["gradients"], ["inspect"], ["trace"]])
   func `every help has an example that runs`(_ command: [String]) throws {
     let help = try workplace.pcgraph(command + ["--help"])
     #expect(help.status == 0)
@@ -115,6 +115,41 @@ struct CommandTests {
     let summary = try #require(result.objects().last)
     // 64·64 + 64 of encoder, gate and shared, 128·10 + 10 and 64·10 + 10 of the heads.
     #expect(summary["parameterCount"] as? Int == 3 * 4160 + 1290 + 650)
+  }
+
+  @Test func `trace follows every vertex, step by step`() throws {
+    let result = try workplace.pcgraph(
+      "trace --model scalar --steps 3 --rate 0.5 --csv a.csv --svg a.svg --format json")
+    let states = result.objects()
+    #expect(
+      states.allSatisfy { Set($0.keys) == ["step", "vertex", "kind", "value", "prediction", "message", "backprop"] })
+    // v0, θ, target and four vertices, after 0 to 3 steps.
+    #expect(states.count == 4 * 7, "\(result.error)")
+    let root = states.filter { $0["vertex"] as? String == "root" }.compactMap { $0["message"] as? Double }
+    // One relaxed vertex from the loss: 1 − 0.5ᵀ of −∂L/∂v, which is known.
+    #expect(root.count == 4)
+    for (step, message) in root.enumerated() {
+      let expected = 1.1121395756 * (1 - pow(0.5, Double(step)))
+      #expect(abs(message - expected) < 1e-9, "step \(step): \(message), not \(expected)")
+    }
+    #expect(workplace.contents == ["a.csv", "a.svg"])
+    #expect(
+      String(decoding: try workplace.bytes("a.csv"), as: UTF8.self).split(whereSeparator: \.isNewline).count == 29)
+
+    let nets = "trace --model branching --steps 2 --backend reference --format json"
+    for rule in NamedRule.names {
+      let traced = try workplace.pcgraph("\(nets) --rule \(rule) --example 5")
+      #expect(traced.status == 0, "\(traced.error)")
+      #expect(!traced.objects().contains { $0["message"] is NSNull })
+    }
+    for (arguments, word) in [
+      ("--example 1437", "1436"), ("--element 100000", "no"), ("--element=-1", "from 0"),
+      ("--solver closed-form", "stepwise"),
+      ("--operations", "scalar"), ("--rate 2", "(0, 1]"),
+    ] {
+      let refused = try workplace.pcgraph("\(nets) \(arguments)")
+      #expect(refused.status == 1 && refused.error.contains(word), "\(arguments): \(refused.error)")
+    }
   }
 
   // MARK: The same again

@@ -146,3 +146,80 @@ struct ScalarExperimentTests {
     }
   }
 }
+
+/// Student's distribution from published tables, and a sign-flip test that can be counted by hand.
+struct PairedTestTests {
+  @Test(arguments: [(1, 12.7062047362), (2, 4.3026527297), (4, 2.7764451052), (5, 2.5705818356), (30, 2.0422724563)])
+  func `quantiles are the tables'`(_ degrees: Int, _ expected: Double) {
+    let found = PairedTest.quantile95(degrees)
+    #expect(abs(found - expected) < 1e-9, "\(degrees) degrees: \(found), not \(expected)")
+  }
+
+  @Test func `three pairs, by hand`() throws {
+    // Mean 2, deviation 1: t = 2√3. For two degrees P[|t| ≤ x] = x / √(2 + x²) = √(12/14).
+    let test = try #require(PairedTest([1, 2, 3]))
+    #expect(abs(test.t - 2 * 3.0.squareRoot()) < 1e-12)
+    #expect(abs(test.p - (1 - (12.0 / 14).squareRoot())) < 1e-12)
+    let reach = 4.3026527297 / 3.0.squareRoot()
+    #expect(abs(test.interval.lowerBound - (2 - reach)) < 1e-9)
+    #expect(abs(test.interval.upperBound - (2 + reach)) < 1e-9)
+    // Of eight choices of signs only +++ and −−− reach 6.
+    #expect(test.exactP == 0.25)
+    // ±1 ±1 ±1 ±1 with one −: |sum| ≥ 2 unless two are negative, 10 of 16.
+    #expect(PairedTest([1, 1, 1, -1])?.exactP == 10.0 / 16)
+  }
+
+  @Test func `what cannot be tested, and what differs in nothing`() {
+    #expect(PairedTest([1]) == nil)
+    #expect(PairedTest([1, .nan]) == nil)
+    #expect(PairedTest([0, 0])?.p == 1)
+    #expect(PairedTest([0, 0])?.exactP == 1)
+    #expect(PairedTest([0.5, 0.5])?.p == 0)
+  }
+}
+
+struct ConvergenceExperimentTests {
+  /// T by adding up P[Binomial(T, h) = k] in the plainest way.
+  private func smallest(depth: Int, rate: Double, tolerance: Double) -> Int {
+    var probabilities = [1.0]
+    var steps = 0
+    while probabilities.prefix(depth).reduce(0, +) > tolerance {
+      var next = Array(repeating: 0.0, count: probabilities.count + 1)
+      for (k, probability) in probabilities.enumerated() {
+        next[k] += (1 - rate) * probability
+        next[k + 1] += rate * probability
+      }
+      probabilities = next
+      steps += 1
+    }
+    return steps
+  }
+
+  @Test func `steps are the law's for one depth, within the bound for several, and confirmed by stepwise runs`()
+    throws
+  {
+    let experiment = ConvergenceExperiment(Place().reproduction([.convergence]))
+    let works = experiment.plan().works.filter { !$0.isTimed && $0.size <= 13 && $0.width <= 16 }
+    #expect(Set(works.map(\.shape)) == Set(ConvergenceGraph.Shape.allCases))
+    for work in works {
+      let result = try experiment.perform(work, checkpoint: "") { _ in }
+      for reach in result.reaches {
+        for arrival in reach.arrivals {
+          let place = "\(work.name), \(reach.parameter), \(arrival)"
+          #expect(arrival.isConfirmed, "\(place)")
+          #expect(arrival.measured <= arrival.bound, "\(place)")
+          if reach.depths.count == 1 { #expect(arrival.measured == arrival.law, "\(place)") }
+          if !work.isTimeReversed {
+            let deepest = try #require(reach.depths.last)
+            let expected = smallest(depth: deepest, rate: work.rate, tolerance: arrival.tolerance)
+            #expect(arrival.law == expected, "\(place): \(expected)")
+          }
+        }
+      }
+      // A chain's first layer is as deep as the chain, and a sequence's first state as the sequence is long.
+      if [.chain, .sequence].contains(work.shape) {
+        #expect(result.reaches[0].depths == [work.size], "\(work.name)")
+      }
+    }
+  }
+}

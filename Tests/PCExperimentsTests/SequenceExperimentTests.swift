@@ -4,7 +4,8 @@ import Testing
 
 /// The paper's recurrent experiments in miniature.
 struct SequenceExperimentTests {
-  private let folder = FileManager.default.temporaryDirectory.appendingPathComponent("pc-sequence-\(UUID().uuidString)")
+  private let folder = FileManager.default.temporaryDirectory.appendingPathComponent(
+    "pc-sequence-\(UUID().uuidString)")
 
   private func withFolder(_ body: (String) throws -> Void) throws {
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -26,7 +27,9 @@ struct SequenceExperimentTests {
       steps: 100, rate: 0.1)
   }
 
-  @Test func `names learned by predictive coding are those learned by backprop, and a resumed run is the whole one`() throws {
+  @Test func `names learned by predictive coding are those learned by backprop, and a resumed run is the whole one`()
+    throws
+  {
     try withFolder { folder in
       let experiment = try NamesExperiment(reproduction)
       func run(_ work: NamesExperiment.Work, _ file: String) throws -> NamesExperiment.Result {
@@ -58,7 +61,7 @@ struct SequenceExperimentTests {
   @Test func `the page's numbers are the JSON's`() throws {
     try withFolder { folder in
       let experiment = try NamesExperiment(reproduction)
-      let finished = try [NamedRule.fixed, .backprop].map { rule in
+      let finished = try [NamedRule.fixed, .backprop].map { (rule: NamedRule) in
         let work = namesWork(rule, draws: 20)
         return NamesExperiment.Finished(
           work: work, result: try experiment.perform(work, checkpoint: "\(folder)/\(rule.rawValue)") { _ in },
@@ -73,7 +76,7 @@ struct SequenceExperimentTests {
         #expect(held["mean"] as? Double == piece.result.heldOutAccuracy.last)
         #expect(
           findings.outcome.contains(
-            NumberText.fixed(100 * (piece.result.heldOutAccuracy.last ?? .nan), places: 1) + " %"))
+            NumberText.fixed(100 * (piece.result.heldOutAccuracy.last ?? .nan), places: 2) + " %"))
       }
       let final = try #require(findings.figures.first { $0.name == "final" })
       #expect(final.data.rows.count == 2)
@@ -140,7 +143,8 @@ struct SequenceExperimentTests {
       let text = try CharacterText(name: "letters", text: Self.text)
       var work = charactersWork(.modern, .backprop, epochs: 12)
       work.dropout = 0
-      _ = try CharacterExperiment(reproduction).perform(work, on: text, checkpoint: "\(folder)/net.checkpoint") { _ in }
+      _ = try CharacterExperiment(reproduction).perform(work, on: text, checkpoint: "\(folder)/net.checkpoint") { _ in
+      }
       let generator = try TextGenerator(Checkpoint(path: "\(folder)/net.safetensors"), on: Reference())
       for start in ["a", "cdefgh", String(repeating: "abcdefgh", count: 3) + "abc"] {
         let written = try generator.text(after: start, count: 16, temperature: 0, seed: 0)

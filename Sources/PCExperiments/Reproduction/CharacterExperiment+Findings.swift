@@ -103,7 +103,8 @@ extension CharacterExperiment {
             [.string(piece.work.rule.rawValue), .integer(piece.work.number), .integer(epoch + 1), .number(loss)]
           }
         }),
-      picture: chart.svg, caption: "\(title), after each epoch"
+      picture: chart.svg,
+      caption: "\(title), after each epoch"
         + (part == "training" ? ": the mean over the epoch, each batch before its update." : "."))
   }
 
@@ -140,7 +141,8 @@ extension CharacterExperiment {
             percent(row.backprop.heldOutAccuracy[row.epoch]),
           ]
         }),
-      caption: "The held-out text after each epoch, in \(unit(setting)), and the share of its characters that were the "
+      caption:
+        "The held-out text after each epoch, in \(unit(setting)), and the share of its characters that were the "
         + "net's first guess.")
   }
 
@@ -164,7 +166,8 @@ extension CharacterExperiment {
             NumberText.significant(row.stepwise, digits: 2),
           ]
         }),
-      caption: "‖g′ − g‖ / ‖g‖ on one batch after each epoch, where g is backprop's gradient: of predictive coding as it "
+      caption:
+        "‖g′ − g‖ / ‖g‖ on one batch after each epoch, where g is backprop's gradient: of predictive coding as it "
         + "trained, and of all its updates made one by one.")
   }
 

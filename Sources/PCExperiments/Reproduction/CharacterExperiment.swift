@@ -124,7 +124,8 @@ package struct CharacterExperiment: PaperExperiment {
   package func perform(
     _ work: Work, on whole: CharacterText, checkpoint: String, progress: (TrainingProgress) -> Void
   ) throws -> Result {
-    let text = try work.length.map { try CharacterText(name: whole.name, text: whole.decode(whole.codes.prefix($0))) } ?? whole
+    let text =
+      try work.length.map { try CharacterText(name: whole.name, text: whole.decode(whole.codes.prefix($0))) } ?? whole
     let net = CharacterNet(
       vocabulary: text.decode((0..<Int32(text.vocabulary.count)).map { $0 }), hidden: work.hidden,
       setting: work.setting, dropout: work.dropout, window: work.window)
@@ -144,7 +145,7 @@ package struct CharacterExperiment: PaperExperiment {
     try training.run(passes: work.epochs) { epoch in
       trainer.optimizer.learningRate = (1..<epoch).reduce(work.learningRate) { rate, _ in rate * work.decay }
       return try Self.feeds(text.training, work, epoch: epoch)
-    } progress: { epoch, index, count, batch in
+    } progress: { epoch, index, count, batch, _ in
       progress(
         .step(
           StepProgress(

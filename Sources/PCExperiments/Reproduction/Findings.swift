@@ -70,9 +70,12 @@ package struct DataTable: Sendable {
   }
 
   /// An object for each row.
-  package var json: JSON {
-    .array(rows.map { row in .object(zip(columns, row).map { (key: $0, value: $1) }) })
+  package var jsonLines: [JSON] {
+    rows.map { row in .object(zip(columns, row).map { (key: $0, value: $1) }) }
   }
+
+  /// The same as one array.
+  package var json: JSON { .array(jsonLines) }
 
   private static func quoted(_ cell: String) -> String {
     guard cell.contains(where: { ",\"\r\n".contains($0) || $0.isNewline }) else { return cell }

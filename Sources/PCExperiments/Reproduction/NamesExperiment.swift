@@ -121,7 +121,7 @@ package struct NamesExperiment: PaperExperiment {
         let draw = names.training.draw((point - 1) * work.drawsPerPoint + index, seed: work.number)
         return Self.feed([draw.name], draw.language)
       }
-    } progress: { point, index, count, batch in
+    } progress: { point, index, count, batch, _ in
       progress(
         .step(
           StepProgress(
@@ -219,6 +219,13 @@ extension NamesExperiment {
       parts.append(.figure(curves(name, title, quantity, rules.map { ($0, runs($0)) })))
     }
     parts.append(.figure(finalTable(finished)))
+    let pair = pair(finished, \.heldOutAccuracy)
+    parts.append(
+      .figure(
+        Figure(
+          "held-out-final", pair.data, table: pair.table,
+          caption: "Accuracy on held-out names at the end, seed by seed. "
+            + (pair.test?.sentence(scale: 100, unit: " points") ?? "One seed tells no difference from chance."))))
     for rule in rules {
       if let figure = confusion(rule, runs(rule)) { parts.append(.figure(figure)) }
     }
@@ -241,19 +248,14 @@ extension NamesExperiment {
     Statistics(runs.compactMap { $0.result[keyPath: quantity].last })
   }
 
-  private static func percent(_ sample: Statistics) -> String {
-    "\(NumberText.fixed(100 * sample.mean, places: 1))" + (sample.count > 1 ? " ± \(NumberText.fixed(100 * sample.deviation, places: 1))" : "") + " %"
+  private static func pair(_ finished: [Finished], _ quantity: KeyPath<Result, [Double]>) -> RulePair {
+    RulePair(
+      finished.map { ($0.work.rule.rawValue, $0.work.number, $0.result[keyPath: quantity].last ?? .nan) })
   }
 
   private static func outcome(_ finished: [Finished]) -> String {
-    let parts = [NamedRule.fixed, .backprop].compactMap { rule -> String? in
-      let runs = finished.filter { $0.work.rule == rule }
-      guard !runs.isEmpty else { return nil }
-      return "\(rule.title) \(percent(last(runs, \.heldOutAccuracy))) of the held-out names and "
-        + "\(percent(last(runs, \.runningAccuracy))) of the last names drawn"
-    }
-    let seeds = Set(finished.map(\.work.number)).count
-    return parts.joined(separator: "; ") + " (\(seeds) \(seeds == 1 ? "seed" : "seeds"), mean ± standard deviation)."
+    pair(finished, \.heldOutAccuracy).sentence(of: "accuracy on held-out names") + " On the last names drawn: "
+      + pair(finished, \.runningAccuracy).sentence(of: "running accuracy")
   }
 
   private static func curves(
@@ -263,10 +265,11 @@ extension NamesExperiment {
     let series = rules.map { rule, runs in
       let draws = runs.first?.result.draws ?? []
       let points = draws.enumerated().map { index, count in
-        let sample = Statistics(runs.compactMap { piece in
-          let values = piece.result[keyPath: quantity]
-          return index < values.count ? values[index] : nil
-        })
+        let sample = Statistics(
+          runs.compactMap { piece in
+            let values = piece.result[keyPath: quantity]
+            return index < values.count ? values[index] : nil
+          })
         return LineChart.Point(Double(count), sample.mean, spread: sample.deviation)
       }
       for piece in runs {
@@ -282,7 +285,8 @@ extension NamesExperiment {
       y: isShare ? .init(title, format: .percent) : .init(title), series: series)
     return Figure(
       name, DataTable(["rule", "seed", "names drawn", title], rows: rows), picture: chart.svg,
-      caption: "\(title.prefix(1).uppercased() + title.dropFirst()); mean of the seeds, bands ± one standard deviation.")
+      caption:
+        "\(title.prefix(1).uppercased() + title.dropFirst()); mean of the seeds, bands ± one standard deviation.")
   }
 
   private static func finalTable(_ finished: [Finished]) -> Figure {
@@ -313,11 +317,14 @@ extension NamesExperiment {
           return [
             piece.work.rule.title, "\(piece.work.number)", percent(result.runningAccuracy.last),
             percent(result.heldOutAccuracy.last), percent(result.balancedAccuracy.last),
-            NumberText.significant(result.gradientError, digits: 2), NumberText.fixed(result.gradientCosine, places: 6),
+            NumberText.significant(result.gradientError, digits: 2),
+            NumberText.fixed(result.gradientCosine, places: 6),
             NumberText.significant(result.stepMilliseconds, digits: 2),
           ]
         }),
-      caption: "At the end, seed by seed. Gradient error is the largest ‖g′ − g‖ / ‖g‖ among 64 names, where g is backprop's gradient; cosine the smallest.")
+      caption:
+        "At the end, seed by seed. Gradient error is the largest ‖g′ − g‖ / ‖g‖ among 64 names, where g is backprop's gradient; cosine the smallest."
+    )
   }
 
   private static func confusion(_ rule: NamedRule, _ runs: [Finished]) -> Figure? {
@@ -372,6 +379,9 @@ extension NamesExperiment {
         ])
       )
     }
-    return [("rules", .object(rules))]
+    return [
+      ("rules", .object(rules)), ("pairedTest", pair(finished, \.heldOutAccuracy).test?.json ?? .null),
+      ("pairedTestRunning", pair(finished, \.runningAccuracy).test?.json ?? .null),
+    ]
   }
 }

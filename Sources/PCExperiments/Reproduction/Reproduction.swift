@@ -2,6 +2,10 @@
 package enum NamedPaperExperiment: String, CaseIterable, Sendable, Named {
   /// The scalar graph y = tan √(θ v0) + sin v0².
   case scalar
+  /// How many steps inference needs, on which graphs.
+  case convergence
+  /// The paper's convolutional network on images.
+  case cnn
   /// The recurrent network on names.
   case rnn
   /// The LSTM on Shakespeare.
@@ -16,6 +20,8 @@ package enum NamedPaperExperiment: String, CaseIterable, Sendable, Named {
   var type: any PaperExperiment.Type {
     switch self {
     case .scalar: ScalarExperiment.self
+    case .convergence: ConvergenceExperiment.self
+    case .cnn: CNNExperiment.self
     case .rnn: NamesExperiment.self
     case .lstm: CharacterExperiment.self
     }

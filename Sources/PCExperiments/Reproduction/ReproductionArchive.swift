@@ -45,7 +45,7 @@ package final class ReproductionArchive {
   private static let workName = "work"
   private static let pageName = "index.html"
 
-  /// Makes the folder, or opens the one that is there.
+  /// Looks at the folder, if there is one; it is made when the first piece of work begins.
   ///
   /// - Throws: a `FileError` where the system refuses, a `SettingsError` where something of the user's is in the way of
   ///   the experiments; nothing is written then.
@@ -56,8 +56,6 @@ package final class ReproductionArchive {
     try readRecord()
     // Found now rather than after hours of work.
     _ = try unlisted([Self.pageName, Self.workName] + experiments.flatMap { [$0.jsonName, $0.rawValue] })
-    try makeFolders(self.path)
-    try claim(Self.workName)
   }
 
   // MARK: Ownership
@@ -71,7 +69,10 @@ package final class ReproductionArchive {
     self.record = record
   }
 
-  private func writeRecord() throws { try write(encode(record), Self.recordName) }
+  private func writeRecord() throws {
+    try makeFolders(path)
+    try write(encode(record), Self.recordName)
+  }
 
   /// Those of the names that are not yet ours.
   ///
@@ -133,6 +134,7 @@ package final class ReproductionArchive {
 
   /// The file for the state of a piece that is under way.
   func checkpoint<E: PaperExperiment>(of work: E.Work, _: E.Type) throws -> String {
+    try claim(Self.workName)
     try makeFolders(place(E.name.rawValue))
     return place(fileName(of: work, E.self).dropLast(".json".count) + ".checkpoint")
   }

@@ -122,9 +122,7 @@ extension ScalarExperiment {
   package static func findings(_ finished: [Finished]) -> Findings {
     let groupings = Grouping.allCases.filter { grouping in finished.contains { $0.work.grouping == grouping } }
     var parts: [Findings.Part] = [.block(.paragraph(explanation))]
-    if let first = finished.first(where: { $0.work.grouping == .vertices }) ?? finished.first {
-      parts.append(.figure(gradientsFigure(first)))
-    }
+    if !finished.isEmpty { parts.append(.figure(gradientsFigure(finished))) }
     parts.append(.figure(updatesFigure(finished)))
     for grouping in groupings {
       let runs = finished.filter { $0.work.grouping == grouping }
@@ -164,20 +162,35 @@ extension ScalarExperiment {
       " With h = 0.1 the gradient of v0 is within 0.1 % after \($0.1) updates, and stays there."
     }
     return
-      "every message, at all \(rates.count) step sizes and in both groupings, ends within \(NumberText.significant(worst, digits: 1)) of "
+      "Every message, at all \(rates.count) step sizes and in both groupings, ends within \(NumberText.significant(worst, digits: 1)) of "
       + "backprop's gradient, relative to it.\(counts ?? "")"
   }
 
-  /// Backprop's gradients.
-  private static func gradientsFigure(_ piece: Finished) -> Figure {
-    let rows = piece.result.trajectories.map { ($0.vertex, -$0.exact) }
+  /// Backprop's gradients, and when messages reach them.
+  private static func gradientsFigure(_ finished: [Finished]) -> Figure {
+    let trajectories = finished[0].result.trajectories
+    let columns = Grouping.allCases.map { grouping in
+      finished.first { $0.work.grouping == grouping && $0.work.rate == 0.1 }?.result.trajectories ?? []
+    }
+    func updates(_ vertex: String) -> [Int?] { columns.map { $0.first { $0.vertex == vertex }?.updates } }
     return Figure(
-      "gradients", DataTable(["vertex", "gradient"], rows: rows.map { [.string($0), .number($1)] }),
+      "gradients",
+      DataTable(
+        ["vertex", "gradient"] + Grouping.allCases.map { "updates \($0.rawValue)" },
+        rows: trajectories.map { trajectory in
+          [.string(trajectory.vertex), .number(-trajectory.exact)]
+            + updates(trajectory.vertex).map { $0.map { .integer($0) } ?? .null }
+        }),
       table: ResultTable(
-        [.init("vertex", .left), .init("∂L/∂v", .decimal)],
-        rows: rows.map { [label($0), NumberText.fixed($1, places: 10)] }),
+        [.init("vertex", .left), .init("∂L/∂v", .decimal)]
+          + Grouping.allCases.map { .init("updates, \($0.rawValue)", .right) },
+        rows: trajectories.map { trajectory in
+          [label(trajectory.vertex), NumberText.fixed(-trajectory.exact, places: 10)]
+            + updates(trajectory.vertex).map { $0.map(String.init) ?? "–" }
+        }),
       caption:
-        "Backprop's gradients, at y = \(NumberText.fixed(piece.result.value, places: 10)): the numbers to reach.")
+        "Backprop's gradients, at y = \(NumberText.fixed(finished[0].result.value, places: 10)), and the updates "
+        + "that bring the message within 0.1 % of them for good, h = 0.1.")
   }
 
   /// Updates until v0 and θ are there.
