@@ -160,7 +160,8 @@ package struct CharacterExperiment: PaperExperiment {
       notes.result.heldOutAccuracy.append(evaluation.accuracy)
       notes.result.samples.append(
         try TextGenerator(trainer.network, net).text(
-          after: "\n", count: settings.isQuick ? 200 : 400, temperature: 0.8, seed: work.number))
+          after: text.vocabulary.contains("\n") ? "\n" : text.decode(text.codes.prefix(1)),
+          count: settings.isQuick ? 200 : 400, temperature: 0.8, seed: work.number))
       notes.result.stepMilliseconds = Statistics(report.stepSeconds).median * 1000
       if work.rule == .fixed { try Self.measure(work, trainer, Self.feeds(text.training, work, epoch: 1), &notes) }
       progress(

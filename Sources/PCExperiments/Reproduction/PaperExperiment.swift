@@ -72,6 +72,12 @@ package struct FinishedWork<Work: PaperWork, Result: Codable & Sendable>: Codabl
   package var work: Work
   package var result: Result
   package var provenance: Provenance
+
+  package init(work: Work, result: Result, provenance: Provenance) {
+    self.work = work
+    self.result = result
+    self.provenance = provenance
+  }
 }
 
 /// What made a result.
