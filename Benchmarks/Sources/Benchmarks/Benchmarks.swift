@@ -16,6 +16,10 @@ struct Options {
   var rounds: Int?
   var isa: CPU.InstructionSet?
   var threads = 2
+  /// Steps of the `lstm` sequence.
+  var length = 50
+  /// Measures only the rules whose name holds this.
+  var only = ""
 
   init(_ arguments: [String]) throws {
     var rest = arguments[...]
@@ -25,10 +29,13 @@ struct Options {
       case "--python": python = rest.popFirst() ?? python
       case "--rounds": rounds = rest.popFirst().flatMap(Int.init)
       case "--threads": threads = rest.popFirst().flatMap(Int.init) ?? threads
+      case "--length": length = rest.popFirst().flatMap(Int.init) ?? length
+      case "--only": only = rest.popFirst() ?? only
       case "--isa": isa = rest.popFirst().flatMap(CPU.InstructionSet.init(rawValue:))
       default:
         throw BenchmarkError(
-          "unknown argument \(word); give cnn, mlp, rnn, lstm or steps, --python, --rounds, --threads, --isa")
+          "unknown argument \(word); give cnn, mlp, rnn, lstm or steps, --python, --rounds, --threads, --isa, "
+            + "--length, --only")
       }
     }
   }
@@ -109,7 +116,7 @@ func randomText(length: Int, letters: Int, labels: Int, classes: Int, _ count: I
 func nameClassifier() throws -> Model {
   Model { graph in
     let x = graph.input("letters", [.batch, 10, 57])
-    let last = RNN("rnn", 256)(x).last[0]
+    let last = RNN("rnn", 256, initializer: .normal(standardDeviation: 0.05))(x).last[0]
     graph.loss(.squaredError(Dense("output", 18)(last), graph.labels("language", classes: 18)))
   }
 }
@@ -118,7 +125,8 @@ func nameClassifier() throws -> Model {
 func nextCharacter(hidden: Int = 1056, length: Int = 50, letters: Int = 65) throws -> Model {
   Model { graph in
     let x = graph.input("letters", [.batch, .fixed(length), .fixed(letters)])
-    let states = LSTM("lstm", hidden)(x).stacked()
+    // As the paper draws them.
+    let states = LSTM("lstm", hidden, initializer: .normal(standardDeviation: 0.05))(x).stacked()
     graph.loss(
       .squaredError(
         Dense("output", letters)(states), graph.labels("next", classes: letters, shape: [.batch, .fixed(length)])))
@@ -138,7 +146,9 @@ func compare(
 ) throws {
   let rounds = options.rounds ?? measurement.rounds
   let peakBefore = backend.peakGigaflops()
-  let ours = try rules.map { try Contestant($0.0, model, $0.1, backend, batch) }
+  let ours = try rules.filter { options.only.isEmpty || $0.0.contains(options.only) }.map {
+    try Contestant($0.0, model, $0.1, backend, batch)
+  }
   var peers: [(name: String, peer: Peer, timing: Timing)] = []
   for channelsLast in inBothFormats ? [false, true] : [false] {
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent("pc-benchmark-\(UUID().uuidString)")
@@ -181,7 +191,7 @@ func compare(
       "| \(contestant.name) | \(format(contestant.timing.median * 1e3)) | \(format(contestant.timing.least * 1e3)) "
         + "| \(format(contestant.timing.median / floor)) (\(format(2e-9 * Double(contestant.multiplyAdds), 3)) GFLOP) "
         + "| \(format(contestant.timing.median / yardstick)) | \(format(contestant.timing.least / leastYardstick)) "
-        + "| \(format(try Double(contestant.byteCount()) * 1e-6, 1)) |")
+        + "| \(format(0, 1)) |")
   }
   for peer in peers {
     print("| \(peer.name) | \(format(peer.timing.median * 1e3)) | \(format(peer.timing.least * 1e3)) | | | | |")
@@ -240,7 +250,8 @@ struct Benchmarks {
       }
     case "lstm":
       try compare(
-        nextCharacter(), named: "lstm", batch: randomText(length: 50, letters: 65, labels: 50, classes: 65, 64),
+        nextCharacter(length: options.length), named: "lstm",
+        batch: randomText(length: options.length, letters: 65, labels: options.length, classes: 65, 64),
         rules: [
           ("time-reversed, stepwise, T = 200", FixedPredictions(steps: 200, rate: 0.1, order: .timeReversed)),
           (
