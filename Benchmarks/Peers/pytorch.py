@@ -29,8 +29,10 @@ parameters = {
     name: read(name.replace("/", "_"), shape).requires_grad_() for name, shape in case["parameters"].items()
 }
 image = read("image", case["image"])
-label = read("label", [case["image"][0]], np.int32).long()
+label = read("label", case["label"], np.int32).long()
 target = F.one_hot(label, case["classes"]).float()
+if case["label"][1] == 1:
+    target = target[:, 0]
 
 
 def cnn(x):
@@ -51,14 +53,49 @@ def mlp(x):
     return x @ parameters["output.weight"] + parameters["output.bias"]
 
 
-model = {"cnn": cnn, "mlp": mlp}[case["model"]]
+class Recurrent(torch.nn.Module):
+    """nn.RNN or nn.LSTM with our weights and a linear readout. Ours have one bias, so that of `hh` stays 0."""
+
+    def __init__(self, kind, name, every_step):
+        super().__init__()
+        features, width = parameters[f"{name}.input"].shape
+        self.every_step = every_step
+        self.core = kind(features, parameters[f"{name}.recurrent"].shape[0], batch_first=True)
+        self.head = torch.nn.Linear(*parameters["output.weight"].shape)
+        with torch.no_grad():
+            self.core.weight_ih_l0.copy_(parameters[f"{name}.input"].T)
+            self.core.weight_hh_l0.copy_(parameters[f"{name}.recurrent"].T)
+            self.core.bias_ih_l0.copy_(parameters[f"{name}.bias"])
+            self.core.bias_hh_l0.zero_()
+            self.head.weight.copy_(parameters["output.weight"].T)
+            self.head.bias.copy_(parameters["output.bias"])
+
+    def forward(self, x):
+        states = self.core(x)[0]
+        return self.head(states if self.every_step else states[:, -1])
+
+
+if case["model"] in ("rnn", "lstm"):
+    is_lstm = case["model"] == "lstm"
+    model = Recurrent(torch.nn.LSTM if is_lstm else torch.nn.RNN, case["model"], every_step=is_lstm)
+    named = dict(model.named_parameters())
+    parameters = {}
+    for name, value in named.items():
+        if name != "core.bias_hh_l0":
+            parameters[name] = value
+    frozen = [named["core.bias_hh_l0"]]
+else:
+    model = {"cnn": cnn, "mlp": mlp}[case["model"]]
+    frozen = []
 # For convolutions PyTorch is measured in whichever memory format is faster; the caller runs both.
 if case.get("channelsLast"):
     image = image.contiguous(memory_format=torch.channels_last)
     for name, value in parameters.items():
         if value.dim() == 4:
             parameters[name] = value.detach().contiguous(memory_format=torch.channels_last).requires_grad_()
-optimizer = torch.optim.SGD(list(parameters.values()), lr=case["learningRate"])
+optimizer = torch.optim.SGD(
+    [{"params": list(parameters.values())}] + ([{"params": frozen, "lr": 0.0}] if frozen else []),
+    lr=case["learningRate"])
 
 
 def step():

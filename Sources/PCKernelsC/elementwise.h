@@ -15,20 +15,50 @@ typedef struct {
 typedef void (*RowFunction)(
     int64_t count, float *result, Stream x, Stream y, Stream z, float alpha, float beta, float limit);
 
-#define ROW_FUNCTION(name, value)                                                                           \
-  static void row_##name(                                                                                   \
-      int64_t count, float *result, Stream xs, Stream ys, Stream zs, float alpha, float beta, float limit) { \
-    for (int64_t i = 0; i < count; i += W) {                                                                \
-      V x = load(xs.at), y = load(ys.at), z = load(zs.at);                                                  \
-      (void)x, (void)y, (void)z, (void)limit;                                                               \
-      V computed = alpha * (value);                                                                         \
-      store(result + i, beta == 0 ? computed : beta * load(result + i) + computed);                         \
-      xs.at += xs.step, ys.at += ys.step, zs.at += zs.step;                                                 \
-    }                                                                                                       \
+#define ROW_LOOP(value, stored)                              \
+  for (int64_t i = 0; i < count; i += W) {                   \
+    V x = load(xs.at), y = load(ys.at), z = load(zs.at);     \
+    (void)x, (void)y, (void)z, (void)limit;                  \
+    V computed = alpha * (value);                            \
+    store(result + i, stored);                               \
+    xs.at += xs.step, ys.at += ys.step, zs.at += zs.step;    \
+  }
+
+#define ROW_FUNCTION(name, value)                                                                             \
+  static void row_##name(                                                                                     \
+      int64_t count, float *result, Stream xs, Stream ys, Stream zs, float alpha, float beta, float limit) {  \
+    if (beta == 0)                                                                                            \
+      ROW_LOOP(value, computed)                                                                               \
+    else                                                                                                      \
+      ROW_LOOP(value, beta * load(result + i) + computed)                                                     \
+  }
+
+/// For functions that cost no more than the loop around them: contiguous operands are told apart, and the loop is unrolled.
+#define CHEAP_LOOP(value, stored)                            \
+  _Pragma("clang loop unroll_count(4)")                      \
+  for (int64_t i = 0; i < count; i += W) {                   \
+    V x = load(xs.at + i), y = load(ys.at + i), z = load(zs.at + i); \
+    (void)x, (void)y, (void)z, (void)limit;                  \
+    V computed = alpha * (value);                            \
+    store(result + i, stored);                               \
+  }
+
+#define CHEAP_FUNCTION(name, arity, value)                                                                    \
+  ROW_FUNCTION(strided_##name, value)                                                                         \
+  static void row_##name(                                                                                     \
+      int64_t count, float *result, Stream xs, Stream ys, Stream zs, float alpha, float beta, float limit) {  \
+    if (xs.step == 0 || (arity > 1 && ys.step == 0) || (arity > 2 && zs.step == 0)) {                         \
+      row_strided_##name(count, result, xs, ys, zs, alpha, beta, limit);                                      \
+      return;                                                                                                 \
+    }                                                                                                         \
+    if (beta == 0)                                                                                            \
+      CHEAP_LOOP(value, computed)                                                                             \
+    else                                                                                                      \
+      CHEAP_LOOP(value, beta * load(result + i) + computed)                                                   \
   }
 
 ROW_FUNCTION(one, splat(1))
-ROW_FUNCTION(identity, x)
+CHEAP_FUNCTION(identity, 1, x)
 ROW_FUNCTION(reciprocal, 1 / x)
 ROW_FUNCTION(exp, exponential(x))
 ROW_FUNCTION(log, logarithm(x))
@@ -41,18 +71,18 @@ ROW_FUNCTION(sigmoid, sigmoid(x))
 ROW_FUNCTION(absolute, absolute(x))
 ROW_FUNCTION(relu, choose(x <= 0, splat(0), x))
 ROW_FUNCTION(step, keep(x > 0, splat(1)))
-ROW_FUNCTION(one_minus_square, 1 - x * x)
+CHEAP_FUNCTION(one_minus_square, 1, 1 - x * x)
 ROW_FUNCTION(one_plus_square, 1 + x * x)
-ROW_FUNCTION(logistic_slope, x * (1 - x))
+CHEAP_FUNCTION(logistic_slope, 1, x * (1 - x))
 ROW_FUNCTION(clip, held_within(x, -limit, limit))
-ROW_FUNCTION(add, x + y)
-ROW_FUNCTION(subtract, x - y)
-ROW_FUNCTION(multiply, x *y)
+CHEAP_FUNCTION(add, 2, x + y)
+CHEAP_FUNCTION(subtract, 2, x - y)
+CHEAP_FUNCTION(multiply, 2, x *y)
 ROW_FUNCTION(divide, x / y)
 ROW_FUNCTION(maximum, choose(y >= x, y, x))
 ROW_FUNCTION(minimum, choose(y < x, y, x))
 ROW_FUNCTION(greater, keep(x > y, splat(1)))
-ROW_FUNCTION(select, choose(x != 0, y, z))
+CHEAP_FUNCTION(select, 3, choose(x != 0, y, z))
 
 static const RowFunction row_functions[PC_OPERATIONS] = {
     [PC_ONE] = row_one,
@@ -154,6 +184,21 @@ static void elementwise(const void *parameters, const pc_work *work) {
   int64_t last = 16 * part_start(blocks, work->part + 1, work->parts);
   if (last > e->axes->count) last = e->axes->count;
   if (first >= last) return;
+  const pc_axis *a = e->axes;
+  const int64_t arity = e->arity;
+  if (e->rank == 1 && a->result == 1 && (arity < 1 || a->x == 1) && (arity < 2 || a->y == 1)
+      && (arity < 3 || a->z == 1) && (last - first) % W == 0) {
+    // Whole vectors of neighbouring numbers need no preparation.
+    float *result = out_tile(&e->result, work) + first;
+    Stream x = {in_tile(&e->x, work) + first, W}, y = {in_tile(&e->y, work) + first, W};
+    Stream z = {in_tile(&e->z, work) + first, W};
+    if (arity < 1) x = (Stream){result, W};
+    if (arity < 2) y = x;
+    if (arity < 3) z = x;
+    row_functions[e->operation](
+        last - first, result, x, y, z, work->coefficients[e->alpha], work->coefficients[e->beta], e->limit);
+    return;
+  }
   elementwise_axis(
       e, row_functions[e->operation], 0, first, last, out_tile(&e->result, work), in_tile(&e->x, work),
       in_tile(&e->y, work), in_tile(&e->z, work), work->coefficients[e->alpha], work->coefficients[e->beta]);

@@ -102,16 +102,49 @@ INLINE void pack_panel(const pc_pack *p, const int rows, const float *source, fl
     }
 }
 
+/// Where the rows of a step are neighbours, panels side by side are filled step by step: their source is one piece then.
+enum { panels_abreast = 16 };
+
+static void pack_rows(const pc_pack *p, const int64_t panels, int64_t first, int64_t last, const pc_work *work) {
+  const float *source = in_tile(&p->source, work);
+  float *target = out_tile(&p->target, work);
+  const int64_t start = panel_start(p->rows, panels, first);
+  int64_t bounds[panels_abreast + 1];
+  for (int64_t panel = first; panel <= last; panel++)
+    bounds[panel - first] = panel_start(p->rows, panels, panel) - start;
+  int64_t depth = p->start;
+  for (int64_t i = 0; i < p->count0; i++)
+    for (int64_t j = 0; j < p->count1; j++)
+      for (int64_t k = 0; k < p->count2; k++, depth++) {
+        const float *at = source + start + i * p->stride0 + j * p->stride1 + k * p->stride2;
+        for (int64_t panel = 0; panel < last - first; panel++) {
+          const int64_t row = bounds[panel], rows = bounds[panel + 1] - row;
+          float *to = target + (start + row) * p->depth + depth * rows;
+          if (rows == MOST_ROWS) {
+            UNROLL for (int r = 0; r < MOST_ROWS; r++) to[r] = at[row + r];
+          } else {
+            for (int64_t r = 0; r < rows; r++) to[r] = at[row + r];
+          }
+        }
+      }
+}
+
 static void pack(const void *parameters, const pc_work *work) {
   const pc_pack *p = parameters;
   int64_t panels = panels_of(p->rows);
-  int64_t depth = p->count0 * p->count1 * p->count2;
+  int64_t panel = part_start(panels, work->part, work->parts);
   int64_t last = part_start(panels, work->part + 1, work->parts);
-  for (int64_t panel = part_start(panels, work->part, work->parts); panel < last; panel++) {
+  if (p->row == 1) {
+    for (; panel < last; panel += panels_abreast)
+      pack_rows(p, panels, panel, panel + panels_abreast < last ? panel + panels_abreast : last, work);
+    return;
+  }
+  for (; panel < last; panel++) {
     int64_t first = panel_start(p->rows, panels, panel);
+    int64_t rows = panel_start(p->rows, panels, panel + 1) - first;
     const float *source = in_tile(&p->source, work) + first * p->row;
-    float *target = out_tile(&p->target, work) + first * depth;
-    switch (panel_start(p->rows, panels, panel + 1) - first) {
+    float *target = out_tile(&p->target, work) + first * p->depth + p->start * rows;
+    switch (rows) {
     case 1: pack_panel(p, 1, source, target); break;
     case 2: pack_panel(p, 2, source, target); break;
     case 3: pack_panel(p, 3, source, target); break;

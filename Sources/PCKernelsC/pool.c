@@ -2,10 +2,16 @@
 //
 // Threads meet at one barrier: to begin a script, after each phase, and to end it. A thread that waits spins for some
 // microseconds, since phases are short, and then sleeps, so that an idle pool costs nothing.
+#if defined(__linux__)
+#define _DEFAULT_SOURCE  // madvise
+#endif
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 #include <time.h>
 
 #include "include/pc_kernels.h"
@@ -97,15 +103,25 @@ static void meet(pc_pool *pool) {
 
 // MARK: Scripts
 
+static void run_calls(const pc_script *s, const pc_span *span, const pc_work *work) {
+  for (int64_t n = 0; n < span->repeat; n++)
+    for (int64_t c = span->first; c < span->first + span->count; c++) {
+      const pc_call *call = s->calls + c;
+      if (call->alone && work->part != 0) continue;
+      call->kernel(call->parameters, work);
+    }
+}
+
 static void run_spans(const pc_script *s, const pc_phase *phase, const pc_work *work) {
   for (int64_t i = phase->first; i < phase->first + phase->count; i++) {
     const pc_span *span = s->spans + i;
-    for (int64_t n = 0; n < span->repeat; n++)
-      for (int64_t c = span->first; c < span->first + span->count; c++) {
-        const pc_call *call = s->calls + c;
-        if (call->alone && work->part != 0) continue;
-        call->kernel(call->parameters, work);
-      }
+    if (span->parts <= 1) {
+      run_calls(s, span, work);
+      continue;
+    }
+    pc_work part = *work;
+    part.parts = span->parts;
+    for (part.part = 0; part.part < part.parts; part.part++) run_calls(s, span, &part);
   }
 }
 
@@ -213,10 +229,20 @@ pc_pool *pc_pool_create(int64_t threads) {
 
 // MARK: Memory and time
 
+/// Large blocks lie on huge pages where the system has them: a matrix of many megabytes is walked through in strides, and
+/// small pages would miss in the translation cache at each.
 float *pc_allocate(int64_t count) {
-  size_t bytes = ((size_t)count * sizeof(float) + 63) / 64 * 64;
-  float *memory = aligned_alloc(64, bytes == 0 ? 64 : bytes);
-  if (memory) memset(memory, 0, bytes);
+  const size_t huge = (size_t)1 << 21;
+  size_t bytes = (size_t)count * sizeof(float);
+  const size_t alignment = bytes >= 2 * huge ? huge : 64;
+  bytes = (bytes + alignment - 1) / alignment * alignment;
+  float *memory = aligned_alloc(alignment, bytes == 0 ? 64 : bytes);
+  if (!memory) return NULL;
+#ifdef MADV_HUGEPAGE
+  // Where it is refused, small pages serve.
+  if (alignment == huge) (void)madvise(memory, bytes, MADV_HUGEPAGE);
+#endif
+  memset(memory, 0, bytes);
   return memory;
 }
 

@@ -2,38 +2,54 @@
 
 // MARK: Shared weights
 
+/// A block of the depth, so that a panel of weights and the source's part of it stay in the first-level cache, and a group
+/// of columns whose part of the source stays in the second.
+enum { whole_depth = 384, depth_block = 256, group_floats = 1 << 14 };
+
 static void matrix(const void *parameters, const pc_work *work) {
   const pc_matrix *m = parameters;
-  const float alpha = work->coefficients[m->alpha], beta = work->coefficients[m->beta];
+  const float alpha = work->coefficients[m->alpha];
   const int64_t panels = panels_of(m->rows);
-  for (int64_t g = 0; g < m->groups; g++) {
-    const float *source = in_tile(&m->source, work) + m->group[g].source;
-    float *result = out_tile(&m->result, work) + m->group[g].result;
-    for (int64_t panel = 0; panel < panels; panel++) {
-      int64_t first = panel_start(m->rows, panels, panel);
-      int64_t rows = panel_start(m->rows, panels, panel + 1) - first;
-      Loops loops = {{1, 1, m->depth}, {0, 0, rows}, {0, 0, m->source_depth}};
-      const float *weights = m->weights + m->group[g].weights + first * m->depth;
-      float *y = result + first * m->result_row;
-      if (m->lanes > W) {
-        for (int64_t c = 0; c < m->columns; c++)
-          for (int64_t l = 0; l < m->lanes; l += 2 * W)
-            micro_two[rows](
-                &loops, weights, source + c * m->source_column + l, W, y + c * m->result_column + l, m->result_row,
-                W, alpha, beta);
-      } else {
-        int64_t c = 0;
-        for (; c + 2 <= m->columns; c += 2)
-          micro_two[rows](
-              &loops, weights, source + c * m->source_column, m->source_column, y + c * m->result_column,
-              m->result_row, m->result_column, alpha, beta);
-        if (c < m->columns)
-          micro_one[rows](
-              &loops, weights, source + c * m->source_column, W, y + c * m->result_column, m->result_row, W, alpha,
-              beta);
+  const int64_t blocks = m->depth > whole_depth ? (m->depth + depth_block - 1) / depth_block : 1;
+  // Columns go in pairs where one does not fill two vectors.
+  const int64_t fitting = group_floats / (m->lanes * (m->depth / blocks + 1)) / 2 * 2;
+  const int64_t group = fitting < 2 ? 2 : fitting;
+  for (int64_t g = 0; g < m->groups; g++)
+    for (int64_t first_column = 0; first_column < m->columns; first_column += group) {
+      const int64_t columns = m->columns - first_column < group ? m->columns - first_column : group;
+      for (int64_t block = 0; block < blocks; block++) {
+        const int64_t start = part_start(m->depth, block, blocks);
+        const int64_t depth = part_start(m->depth, block + 1, blocks) - start;
+        const float beta = block == 0 ? work->coefficients[m->beta] : 1;
+        const float *source = in_tile(&m->source, work) + m->group[g].source + first_column * m->source_column
+            + start * m->source_depth;
+        float *result = out_tile(&m->result, work) + m->group[g].result + first_column * m->result_column;
+        for (int64_t panel = 0; panel < panels; panel++) {
+          int64_t first = panel_start(m->rows, panels, panel);
+          int64_t rows = panel_start(m->rows, panels, panel + 1) - first;
+          Loops loops = {{1, 1, depth}, {0, 0, rows}, {0, 0, m->source_depth}};
+          const float *weights = m->weights + m->group[g].weights + first * m->depth + start * rows;
+          float *y = result + first * m->result_row;
+          if (m->lanes > W) {
+            for (int64_t c = 0; c < columns; c++)
+              for (int64_t l = 0; l < m->lanes; l += 2 * W)
+                micro_two[rows](
+                    &loops, weights, source + c * m->source_column + l, W, y + c * m->result_column + l,
+                    m->result_row, W, alpha, beta);
+          } else {
+            int64_t c = 0;
+            for (; c + 2 <= columns; c += 2)
+              micro_two[rows](
+                  &loops, weights, source + c * m->source_column, m->source_column, y + c * m->result_column,
+                  m->result_row, m->result_column, alpha, beta);
+            if (c < columns)
+              micro_one[rows](
+                  &loops, weights, source + c * m->source_column, W, y + c * m->result_column, m->result_row, W,
+                  alpha, beta);
+          }
+        }
       }
     }
-  }
 }
 
 // MARK: Summed over the examples, both batched
@@ -120,6 +136,36 @@ INLINE void sum_products(
   UNROLL for (int n = 0; n < N; n++) sums[vector + n] = sum[n];
 }
 
+/// N vectors of neighbouring results that share one operand and are neighbours in the other; both operands unbatched.
+INLINE void row_of_products(
+    const int N, const pc_products *p, float *result, const float *shared, int64_t shared_depth, const float *row,
+    int64_t row_depth, float alpha, float beta) {
+  V sum[4];
+  UNROLL for (int n = 0; n < N; n++) sum[n] = splat(0);
+  for (int64_t k = 0; k < p->depth; k++) {
+    V x = splat(shared[k * shared_depth]);
+    UNROLL for (int n = 0; n < N; n++) sum[n] += x * load(row + k * row_depth + n * W);
+  }
+  UNROLL for (int n = 0; n < N; n++) blend(result + n * W, 1, 0, sum[n], alpha, beta);
+}
+
+/// As much of a row of unbatched results as fills vectors; returns how many that is.
+static int64_t products_row(
+    const pc_products *p, const pc_axis *a, int64_t count, float *result, const float *x, const float *y, float alpha,
+    float beta) {
+  if (p->lanes != 1 || a->result != 1 || !((a->x == 0 && a->y == 1) || (a->x == 1 && a->y == 0))) return 0;
+  const bool is_x_shared = a->x == 0;
+  const float *shared = is_x_shared ? x : y, *row = is_x_shared ? y : x;
+  const int64_t shared_depth = is_x_shared ? p->x_depth : p->y_depth;
+  const int64_t row_depth = is_x_shared ? p->y_depth : p->x_depth;
+  int64_t i = 0;
+  for (; i + 4 * W <= count; i += 4 * W)
+    row_of_products(4, p, result + i, shared, shared_depth, row + i, row_depth, alpha, beta);
+  for (; i + W <= count; i += W)
+    row_of_products(1, p, result + i, shared, shared_depth, row + i, row_depth, alpha, beta);
+  return i;
+}
+
 static void products_axis(
     const pc_products *p, const pc_work *work, int64_t axis, int64_t first, int64_t last, float *result, const float *x,
     const float *y, float alpha, float beta) {
@@ -136,6 +182,9 @@ static void products_axis(
   }
   const pc_axis *a = p->axes + axis;
   int64_t next = axis + 1 < p->rank ? a[1].count : 0;
+  if (axis + 1 == p->rank)
+    first += products_row(
+        p, a, last - first, result + first * a->result, x + first * a->x, y + first * a->y, alpha, beta);
   for (int64_t i = first; i < last; i++)
     products_axis(
         p, work, axis + 1, 0, next, result + i * a->result, x + i * a->x, y + i * a->y, alpha, beta);

@@ -99,19 +99,18 @@ final class CPUExecutable: Executable {
     }
     pool.run(
       pc_script(
-        calls: calls.pointers.base, spans: plan.spans.base, phases: plan.phases.base, blocks: plan.blocks.base,
+        calls: plan.calls.base, spans: plan.spans.base, phases: plan.phases.base, blocks: plan.blocks.base,
         block_count: Int64(plan.blocks.count), tiles: Int64((batchSize + lanes - 1) / lanes), lanes: Int64(lanes),
         batch: Int64(batchSize), coefficients: coefficients.base, scratch: scratch.base,
         scratch_stride: Int64(scratchStride)))
   }
 }
 
-/// The calls of a program in C's hands, with everything that they point to.
+/// The calls of a program with everything that they point to.
 final class Calls {
   let sections: [Range<Int>]
   let packing: Range<Int>
   let calls: [Call]
-  let pointers: CArray<pc_call>
   private let parameters: [AnyObject]
   private let workspaces: [Memory]
 
@@ -119,9 +118,14 @@ final class Calls {
     sections = lowering.sections
     packing = lowering.calls.count..<(lowering.calls.count + lowering.packs.count)
     calls = lowering.calls + lowering.packs
-    pointers = CArray(calls.map { pc_call(kernel: $0.kernel, parameters: $0.parameters, alone: $0.kind == .alone) })
     parameters = lowering.parameters
     workspaces = lowering.workspaces
+  }
+
+  /// A call as C sees it.
+  func pointer(_ index: Int) -> pc_call {
+    pc_call(
+      kernel: calls[index].kernel, parameters: calls[index].parameters, alone: calls[index].kind == .alone)
   }
 }
 

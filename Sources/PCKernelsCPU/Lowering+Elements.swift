@@ -24,10 +24,24 @@ extension Lowering {
     call(
       PC_KERNEL_ELEMENTWISE,
       pc_elementwise(
-        operation: Int64(function.operation.rawValue), alpha: coefficient(instruction.alpha),
+        operation: Int64(function.operation.rawValue), arity: Int64(operands.count),
+        alpha: coefficient(instruction.alpha),
         beta: coefficient(instruction.beta), limit: limit, result: result.place, x: places[0], y: places[1],
         z: places[2], rank: Int64(axes.count), axes: array(axes)),
-      kind(result, .together), reads: operands, writes: [result])
+      kind(result, .together), reads: operands, writes: [result],
+      run: hasLanes ? elementRun(axes, result, operands) : nil)
+  }
+
+  private func elementRun(_ axes: [pc_axis], _ result: Operand, _ operands: [Operand]) -> ElementRun? {
+    guard axes.count == 1, axes[0].result == 1 else { return nil }
+    let strides = [axes[0].x, axes[0].y, axes[0].z]
+    func numbers(_ operand: Operand, _ stride: Int64) -> ElementRun.Numbers {
+      ElementRun.Numbers(
+        buffer: operand.buffer, start: operand.place.base - buffers[operand.buffer].base,
+        count: stride == 0 ? 1 : Int(axes[0].count))
+    }
+    guard zip(operands, strides).allSatisfy({ $1 == 0 || $1 == 1 }) else { return nil }
+    return ElementRun(result: numbers(result, 1), operands: zip(operands, strides).map(numbers))
   }
 
   mutating func lower(

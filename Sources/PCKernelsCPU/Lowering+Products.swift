@@ -16,7 +16,6 @@ extension Lowering {
     switch (result.isBatched, lhs.isBatched, rhs.isBatched) {
     case (true, true, false): try lowerSharedWeights(extents, instruction, isWeightFirst: false)
     case (true, false, true): try lowerSharedWeights(extents, instruction, isWeightFirst: true)
-    case (false, true, true): try lowerOuter(extents, instruction)
     default: try lowerProducts(extents, instruction)
     }
   }
@@ -56,66 +55,6 @@ extension Lowering {
         source_depth: Int64(source.strides[depthAxis]), result_row: Int64(result.strides[rowAxis]),
         result_column: Int64(result.strides[columnAxis])),
       .tile, reads: [source], writes: [result], packs: weights.packs)
-  }
-
-  /// Summed over the examples. Tile by tile, the operand whose axis is contiguous in the result is transposed to supply the
-  /// vectors, and the other is packed to supply the rows; then all tiles are contracted, each thread taking some rows.
-  private mutating func lowerOuter(_ extents: [Int], _ instruction: Instruction) throws {
-    let groupRank = extents.count - 3
-    let result = operand(instruction.results[0])
-    let (m, n, k) = (groupRank, groupRank + 1, groupRank + 2)
-    let isVectorFirst = result.strides[m] == 1 && result.strides[n] != 1
-    let rowAxis = isVectorFirst ? n : m
-    let columnAxis = isVectorFirst ? m : n
-    let x = operand(instruction.operands[isVectorFirst ? 1 : 0])
-    let y = operand(instruction.operands[isVectorFirst ? 0 : 1])
-    let groupExtents = Array(extents.prefix(groupRank))
-    let block = Int(set.pointee.block)
-    let (rows, columns, depth) = (extents[rowAxis], extents[columnAxis], extents[k])
-    let xOffsets = Lowering.offsets(groupExtents, strides: x.strides)
-    let yOffsets = Lowering.offsets(groupExtents, strides: y.strides)
-    let results = Lowering.offsets(groupExtents, strides: result.strides)
-    let groups = results.count
-
-    let xSize = rows * depth * lanes
-    let panels = try workspace(tiles * groups * xSize)
-    let packed = pc_place(base: panels.base, tile: Int64(groups * xSize), lane: 0)
-    for (g, offset) in xOffsets.enumerated() {
-      var (source, target) = (x.place, packed)
-      source.base += offset
-      target.base += g * xSize
-      call(
-        PC_KERNEL_PACK,
-        pc_pack(
-          source: source, target: target, rows: Int64(rows), row: Int64(x.strides[rowAxis]), count0: 1,
-          count1: Int64(depth), count2: Int64(lanes), stride0: 0, stride1: Int64(x.strides[k]), stride2: 1),
-        .tile, reads: [x], writes: [])
-    }
-
-    let slab = (columns + block - 1) / block * block * lanes
-    let blocks = try workspace(tiles * groups * depth * slab)
-    let transposed = pc_place(base: blocks.base, tile: Int64(groups * depth * slab), lane: 0)
-    call(
-      PC_KERNEL_TRANSPOSE,
-      pc_transpose(
-        lanes: Int64(lanes), groups: Int64(groups),
-        group: array(
-          yOffsets.enumerated().map { pc_group(weights: 0, source: Int64($1), result: Int64($0 * depth * slab)) }),
-        columns: Int64(columns), depth: Int64(depth), source: y.place, result: transposed,
-        source_column: Int64(y.strides[columnAxis]), source_depth: Int64(y.strides[k]), result_depth: Int64(slab)),
-      .tile, reads: [y], writes: [])
-    call(
-      PC_KERNEL_OUTER,
-      pc_outer(
-        alpha: coefficient(instruction.alpha), beta: coefficient(instruction.beta), lanes: Int64(lanes),
-        batch: Int64(batchSize), groups: Int64(groups),
-        group: array(
-          results.enumerated().map {
-            pc_group(weights: Int64($0 * xSize), source: Int64($0 * depth * slab), result: Int64($1))
-          }), rows: Int64(rows), columns: Int64(columns), depth: Int64(depth), x: packed, y: transposed,
-        y_depth: Int64(slab), result: result.place.base, result_row: Int64(result.strides[rowAxis]),
-        result_column: Int64(result.strides[columnAxis])),
-      .together, reads: [], writes: [result])
   }
 
   /// Everything else, lane by lane.
@@ -251,7 +190,8 @@ extension Lowering {
     call(
       PC_KERNEL_ELEMENTWISE,
       pc_elementwise(
-        operation: Int64(PC_IDENTITY.rawValue), alpha: coefficient(1), beta: coefficient(0), limit: 0, result: place,
+        operation: Int64(PC_IDENTITY.rawValue), arity: 1, alpha: coefficient(1), beta: coefficient(0), limit: 0,
+        result: place,
         x: source.place, y: source.place, z: source.place, rank: Int64(axes.count), axes: array(axes)),
       .tile, reads: [source], writes: [])
     return copy

@@ -19,8 +19,24 @@ struct Call {
   /// Program buffers.
   var reads: Set<Int> = []
   var writes: Set<Int> = []
+  /// Of an elementwise function that works through neighbouring numbers: how many, and where those of the result and the
+  /// operands begin.
+  var run: ElementRun?
   /// Packed weights that must be up to date, by their index in `Lowering.packs`.
   var packs: [Int] = []
+}
+
+/// The numbers `start ..< start + count` of a tile, for the result and for each operand; an operand that is one number for
+/// all counts as 1.
+struct ElementRun {
+  struct Numbers: Hashable {
+    var buffer: Int
+    var start: Int
+    var count: Int
+  }
+
+  var result: Numbers
+  var operands: [Numbers]
 }
 
 /// Turns the instructions of a program into calls of C kernels: chooses the kernel, works out strides in floats, and
@@ -45,6 +61,7 @@ struct Lowering {
   private(set) var coefficients: [Float]
   private(set) var scratchCount = 0
   private var constants: [Float: Int] = [:]
+  private var sharedWorkspaces: [Purpose: Memory] = [:]
   private var packed: [PackKey: PackedWeights] = [:]
 
   var tiles: Int { (batchSize + lanes - 1) / lanes }
@@ -74,7 +91,14 @@ struct Lowering {
   mutating func lowerAll() throws {
     for section in program.sections {
       let start = calls.count
-      for instruction in section.instructions { try lower(instruction) }
+      let sums = summedProducts(section)
+      for (position, instruction) in section.instructions.enumerated() {
+        if let run = sums[position] {
+          try lowerSummedProducts(run.map { section.instructions[$0] })
+        } else if !isSummedProduct(instruction) {
+          try lower(instruction)
+        }
+      }
       sections.append(start..<calls.count)
     }
   }
@@ -147,6 +171,16 @@ extension Lowering {
     return memory
   }
 
+  /// Memory for what one phase leaves and the next reads, so that calls of one purpose may share it one after the other.
+  enum Purpose { case panels, blocks }
+
+  mutating func sharedWorkspace(_ purpose: Purpose, _ count: Int) throws -> Memory {
+    if let memory = sharedWorkspaces[purpose], memory.count >= count { return memory }
+    let memory = try workspace(count)
+    sharedWorkspaces[purpose] = memory
+    return memory
+  }
+
   mutating func array<T>(_ elements: [T]) -> UnsafePointer<T> {
     let array = CArray(elements)
     parameters.append(array)
@@ -159,12 +193,12 @@ extension Lowering {
 
   mutating func call<T>(
     _ kernel: pc_kernel_name, _ parameters: T, _ kind: Call.Kind, reads: [Operand], writes: [Operand],
-    packs: [Int] = []
+    packs: [Int] = [], run: ElementRun? = nil
   ) {
     calls.append(
       Call(
         kernel: pc_kernel_of(set, kernel), parameters: UnsafeRawPointer(array([parameters])), kind: kind,
-        reads: Set(reads.map(\.buffer)), writes: Set(writes.map(\.buffer)), packs: packs))
+        reads: Set(reads.map(\.buffer)), writes: Set(writes.map(\.buffer)), run: run, packs: packs))
   }
 
   /// `tile` where the result is batched, else `whole`, which must not touch batched numbers.
@@ -244,7 +278,8 @@ extension Lowering {
       let parameters = pc_pack(
         source: pc_place(base: buffers[view.buffer].base + offset, tile: 0, lane: 0),
         target: pc_place(base: weights.memory.base + g * size, tile: 0, lane: 0), rows: Int64(rows), row: Int64(row),
-        count0: Int64(counts[0]), count1: Int64(counts[1]), count2: Int64(counts[2]),
+        depth: Int64(counts.reduce(1, *)), start: 0, count0: Int64(counts[0]), count1: Int64(counts[1]),
+        count2: Int64(counts[2]),
         stride0: Int64(strides[0]), stride1: Int64(strides[1]), stride2: Int64(strides[2]))
       weights.packs.append(packs.count)
       packs.append(

@@ -5,6 +5,7 @@ import PCPrimitives
 /// A script as phases: what tiles can do on their own is one phase, however many passages it spans; what needs all tiles
 /// is another. Weights are packed before a phase that reads them if they may have changed since the last time.
 final class Plan {
+  let calls: CArray<pc_call>
   let spans: CArray<pc_span>
   let phases: CArray<pc_phase>
   let blocks: CArray<pc_block>
@@ -13,6 +14,7 @@ final class Plan {
     var builder = PlanBuilder(calls: calls)
     for passage in script where passage.count > 0 { builder.append(passage) }
     builder.closeBlock(repeating: 1)
+    self.calls = CArray(builder.listed)
     spans = CArray(builder.spans)
     phases = CArray(builder.phases)
     blocks = CArray(builder.blocks)
@@ -21,6 +23,8 @@ final class Plan {
 
 private struct PlanBuilder {
   let calls: Calls
+  /// The calls in the order of the spans.
+  var listed: [pc_call] = []
   var spans: [pc_span] = []
   var phases: [pc_phase] = []
   var blocks: [pc_block] = []
@@ -28,13 +32,20 @@ private struct PlanBuilder {
   /// Where the open block begins.
   private var firstPhase = 0
   /// The open phase.
-  private var open: [pc_span] = []
+  private var open: [Span] = []
   private var openIsTogether = false
   private var openReads: Set<Int> = []
   private var openWrites: Set<Int> = []
   private var openPacks: [Int] = []
   /// Packed weights that are up to date. None is at first: parameters may change between runs.
   private var fresh: Set<Int> = []
+
+  /// Calls in order, `repeat` times; see `pc_span` for the parts.
+  private struct Span {
+    var calls: [Int]
+    var repetitions = 1
+    var parts = 1
+  }
 
   init(calls: Calls) { self.calls = calls }
 
@@ -79,9 +90,42 @@ private struct PlanBuilder {
 
   private mutating func appendTiles(_ range: Range<Int>, count: Int) {
     if openIsTogether { closePhase() }
-    open.append(pc_span(first: Int64(range.lowerBound), count: Int64(range.count), repeat: Int64(count)))
+    open += count == 1 ? spans(range) : repeatedSpans(range, count)
     for call in range {
       for pack in calls.calls[call].packs where fresh.insert(pack).inserted { openPacks.append(pack) }
+    }
+  }
+
+  /// Neighbouring elementwise calls go part by part of their elements.
+  private func spans(_ range: Range<Int>) -> [Span] {
+    var spans: [Span] = []
+    var region = ElementRegion()
+    func close() {
+      if !region.calls.isEmpty {
+        spans.append(Span(calls: region.calls, parts: region.calls.count > 1 ? region.parts : 1))
+      }
+      region = ElementRegion()
+    }
+    for index in range {
+      if let run = calls.calls[index].run {
+        if region.add(index, run) { continue }
+        close()
+        if region.add(index, run) { continue }
+      }
+      close()
+      spans.append(Span(calls: [index]))
+    }
+    close()
+    return spans
+  }
+
+  /// What does not depend on other calls of the section does all its repetitions on its own; elementwise calls do them part
+  /// by part of their elements.
+  private func repeatedSpans(_ range: Range<Int>, _ count: Int) -> [Span] {
+    ElementRegion.independentGroups(range, calls.calls).map { group in
+      var region = ElementRegion()
+      let isRegion = group.allSatisfy { index in calls.calls[index].run.map { region.add(index, $0) } ?? false }
+      return Span(calls: group, repetitions: count, parts: isRegion ? region.parts : 1)
     }
   }
 
@@ -94,7 +138,7 @@ private struct PlanBuilder {
     openIsTogether = true
     openReads.formUnion(call.reads)
     openWrites.formUnion(call.writes)
-    open.append(pc_span(first: Int64(index), count: 1, repeat: 1))
+    open.append(Span(calls: [index]))
     invalidate(call.writes)
   }
 
@@ -106,7 +150,7 @@ private struct PlanBuilder {
     if !openPacks.isEmpty {
       addPhase(
         together: true,
-        openPacks.map { pc_span(first: Int64(calls.packing.lowerBound + $0), count: 1, repeat: 1) })
+        openPacks.map { Span(calls: [calls.packing.lowerBound + $0]) })
     }
     if !open.isEmpty { addPhase(together: openIsTogether, open) }
     open = []
@@ -116,9 +160,15 @@ private struct PlanBuilder {
     openPacks = []
   }
 
-  private mutating func addPhase(together: Bool, _ list: [pc_span]) {
+  private mutating func addPhase(together: Bool, _ list: [Span]) {
     phases.append(pc_phase(together: together, first: Int64(spans.count), count: Int64(list.count)))
-    spans += list
+    for span in list {
+      spans.append(
+        pc_span(
+          first: Int64(listed.count), count: Int64(span.calls.count), repeat: Int64(span.repetitions),
+          parts: Int64(span.parts)))
+      listed += span.calls.map { calls.pointer($0) }
+    }
   }
 
   mutating func closeBlock(repeating count: Int) {

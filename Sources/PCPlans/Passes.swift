@@ -24,7 +24,8 @@ extension Program {
         let target = blend.results[0]
         guard uses[source.buffer] == 2, !buffers[source.buffer].isPersistent, !kept.contains(source.buffer),
           buffers[source.buffer].isBatched == buffers[target.buffer].isBatched,
-          source.strides == target.strides, source.offset == 0,
+          zip(extents, zip(source.strides, target.strides)).allSatisfy({ $0 == 1 || $1.0 == $1.1 }),
+          source.offset == 0,
           isWhole(source, extents: extents),
           let maker = instructions[..<position].lastIndex(where: {
             $0.results.contains { $0.buffer == source.buffer }
@@ -56,7 +57,7 @@ extension Program {
   }
 
   /// Whether a view runs over its whole buffer in order.
-  private func isWhole(_ view: View, extents: [Int]) -> Bool {
+  func isWhole(_ view: View, extents: [Int]) -> Bool {
     var expected = 1
     for (extent, stride) in zip(extents, view.strides).reversed() where extent != 1 {
       guard stride == expected else { return false }
@@ -66,7 +67,7 @@ extension Program {
   }
 
   /// Takes the elements of buffers that nothing reads or writes any more; their numbers stay.
-  private mutating func dropUnusedBuffers(keeping kept: Set<Int>) {
+  mutating func dropUnusedBuffers(keeping kept: Set<Int>) {
     var isUsed = buffers.indices.map { buffers[$0].isPersistent || kept.contains($0) }
     for section in sections {
       for instruction in section.instructions {

@@ -215,6 +215,12 @@ public final class PlanBuilder {
     return target
   }
 
+  /// The terms with those that hold through all steps summed into one, so that a step adds them at once.
+  public func summingConstants(_ terms: [Term], name: String) -> [Term] {
+    let moving = terms.filter { $0.stage == .step }
+    return moving + [sum(terms.filter { $0.stage < .step }, name: name)].compactMap { $0 }
+  }
+
   // MARK: Messages and gradients
 
   /// Values through which deterministic vertices and parameters are reached, rather than relaxed vertices.
@@ -283,6 +289,8 @@ public final class PlanBuilder {
       outputs: outputs.compactMap { $0 }, carried: carried, monitor: monitor,
       squaredGradientNorm: squaredGradientNorm)
     emit.rewrite { program in
+      program.addPartsInPlace(keeping: plan.visibleBuffers)
+      program.dropUnread(keeping: plan.visibleBuffers)
       program.fuseBlends(keeping: plan.visibleBuffers)
       program.gatherSumsOverExamples()
     }

@@ -99,7 +99,89 @@ private func trainingStep(batch: Int, dice: inout Dice) -> Experiment {
   return experiment
 }
 
+/// What an unrolled sequence has: steps of elementwise updates of several widths beside a matrix product, whole and in parts
+/// of a buffer; and gradients of one weight from many steps, with an operand that changes among them.
+private func sequence(batch: Int, length: Int, dice: inout Dice) -> Experiment {
+  var experiment = Experiment(batch: batch)
+  let (width, inner) = (37, 300)
+  func add(_ name: String, _ count: Int, batched: Bool = true) -> Int {
+    experiment.buffer(
+      name, count: count, batched: batched,
+      contents: dice.reals(count * (batched ? batch : 1), in: batched ? -1...1 : -0.1...0.1))
+  }
+  func run(_ buffer: Int, _ count: Int, from offset: Int = 0, stride: Int = 1) -> View {
+    View(buffer: buffer, offset: offset, strides: [stride])
+  }
+  experiment.program.slots = ["step", "rest"]
+  experiment.program.sections = ["steps", "learning"].map { Section(name: $0) }
+  let scale = add("scale", 1, batched: false)
+  let joined = add("joined", 2 * inner)
+  let (a, b, slope) = (add("a", inner), add("b", inner), add("slope", inner))
+  let (x, y, weights) = (add("x", width), add("y", width), add("weights", width * width, batched: false))
+  // One chain of updates, each reading the one before.
+  let inChain: [(Elementwise, [View], View)] = [
+    (.multiply, [run(a, inner), run(slope, inner)], run(b, inner)),
+    (.tanh, [run(b, inner)], run(joined, inner)),
+    (.subtract, [run(b, inner), run(slope, inner)], run(joined, inner, from: inner)),
+    (.multiply, [run(joined, inner, from: inner), run(scale, inner, stride: 0)], run(a, inner)),
+  ]
+  for (function, operands, result) in inChain {
+    experiment.append(
+      Instruction(
+        .elementwise(function, extents: [inner]), operands: operands, results: [result], alpha: .slot(0),
+        beta: .slot(1)), section: 0)
+  }
+  // Another that holds a product, and one of another width on the same numbers as it.
+  experiment.append(
+    Instruction(
+      .contract(extents: [width, 1, width]),
+      operands: [View(buffer: weights, strides: [width, 0, 1]), View(buffer: x, strides: [0, 0, 1])],
+      results: [View(buffer: y, strides: [1, 0, 0])], alpha: .slot(0), beta: .slot(1)), section: 0)
+  experiment.append(
+    Instruction(
+      .elementwise(.tanh, extents: [width]), operands: [run(y, width)], results: [run(x, width)], alpha: .slot(0),
+      beta: .slot(1)), section: 0)
+
+  let gradient = add("gradient", width * inner, batched: false)
+  let states = (0..<length).map { add("state \($0)", width) }
+  for step in 0..<length {
+    // Every seventh state changes after it was read.
+    experiment.append(
+      Instruction(
+        .contract(extents: [width, inner, 1]),
+        operands: [View(buffer: states[step], strides: [1, 0, 0]), View(buffer: joined, strides: [0, 1, 0])],
+        results: [View(buffer: gradient, strides: [inner, 1, 0])], alpha: .constant(0.5),
+        beta: step == 0 ? .zero : .one), section: 1)
+    guard step % 7 == 3 else { continue }
+    experiment.append(
+      Instruction(
+        .elementwise(.tanh, extents: [width]), operands: [run(x, width)], results: [run(states[step], width)]),
+      section: 1)
+  }
+  experiment.script = [Passage(section: 0, count: 6), Passage(section: 1), Passage(section: 0), Passage(section: 1)]
+  return experiment
+}
+
 @Suite struct ThreadTests {
+  @Test(arguments: supportedSets)
+  func sequencesAgree(set: CPU.InstructionSet) throws {
+    for (batch, length) in [(1, 3), (8, 20), (33, 40), (64, 20)] {
+      var dice = Dice(seed: UInt64(batch))
+      let experiment = sequence(batch: batch, length: length, dice: &dice)
+      let expected = try experiment.run(on: Reference(), slots: [0.2, 0.8])
+      let one = try experiment.run(on: CPU(threads: 1, instructionSet: set), slots: [0.2, 0.8])
+      for (index, buffer) in experiment.program.buffers.enumerated() {
+        let largest = expected[index].reduce(0) { max($0, abs($1)) }
+        let problem = discrepancy(one[index], expected[index]) { _ in 5e-6 * largest }
+        #expect(problem == nil, "\(buffer.name), batch \(batch): \(problem ?? "")")
+      }
+      for threads in [2, 3] {
+        let several = try experiment.run(on: CPU(threads: threads, instructionSet: set), slots: [0.2, 0.8])
+        #expect(several == one, "\(threads) threads, batch \(batch)")
+      }
+    }
+  }
+
   @Test(arguments: supportedSets)
   func bitsDoNotDependOnThreads(set: CPU.InstructionSet) throws {
     for batch in [1, 8, 17, 33, 64, 100] {

@@ -69,7 +69,11 @@ import Testing
       gathered.gatherSumsOverExamples()
       var both = fused
       both.gatherSumsOverExamples()
-      for (name, changed) in [("fuseBlends", fused), ("gatherSumsOverExamples", gathered), ("both", both)] {
+      var dropped = program
+      dropped.dropUnread(keeping: kept)
+      for (name, changed) in [
+        ("fuseBlends", fused), ("gatherSumsOverExamples", gathered), ("both", both), ("dropUnread", dropped),
+      ] {
         let observed = try Self.contents(changed, seed: seed, kept: kept)
         for (index, pair) in zip(observed, expected).enumerated() {
           expectClose(pair.0, pair.1, "seed \(seed), \(name), buffer \(kept.sorted()[index])")
@@ -95,5 +99,119 @@ import Testing
     #expect(program.sections[0].instructions[0].results == [views[2]])
     #expect(program.sections[0].instructions[0].beta == .constant(0.8))
     #expect(program.buffers[1].count == 0)
+  }
+
+  /// Boxes of a [4, 6] tensor, padded with zeros to the whole and added up: whole or transposed, once or in each round of a
+  /// section, with coefficients and with readers in between.
+  private static func paddedProgram(_ random: inout RandomStream) -> Program {
+    var program = Program(sections: ["before", "rounds"].map { Section(name: $0) })
+    func buffer(_ name: String) -> Int {
+      program.buffers.append(Buffer(name: name, count: 24, isBatched: true))
+      return program.buffers.count - 1
+    }
+    let (sum, copy) = (buffer("sum"), buffer("copy"))
+    for _ in 0..<4 {
+      let (source, padded) = (buffer("part"), buffer("padded"))
+      let lows = [random.integer(below: 4), random.integer(below: 6)]
+      let extents = [1 + random.integer(below: 4 - lows[0]), 1 + random.integer(below: 6 - lows[1])]
+      let early = random.integer(below: 2)
+      program.sections[early].instructions += [
+        Instruction(
+          .elementwise(.one, extents: [4, 6]), operands: [], results: [View(buffer: padded, strides: [6, 1])],
+          alpha: .zero),
+        Instruction(
+          .elementwise(.identity, extents: extents), operands: [View(buffer: source, strides: [6, 1])],
+          results: [View(buffer: padded, offset: 6 * lows[0] + lows[1], strides: [6, 1])]),
+      ]
+      program.sections[max(early, random.integer(below: 2))].instructions.append(
+        Instruction(
+          .elementwise(.identity, extents: [4, 6]), operands: [View(buffer: padded, strides: [6, 1])],
+          results: [View(buffer: sum, strides: random.integer(below: 3) == 0 ? [1, 4] : [6, 1])],
+          alpha: .constant([1, 0.5][random.integer(below: 2)]),
+          beta: .constant([0, 1, 1, 0.5][random.integer(below: 4)])))
+      if random.integer(below: 4) == 0 {
+        program.sections[1].instructions.append(
+          Instruction(
+            .elementwise(.identity, extents: [24]), operands: [View(buffer: sum, strides: [1])],
+            results: [View(buffer: copy, strides: [1])], beta: .one))
+      }
+    }
+    return program
+  }
+
+  private static func contentsOfPadded(_ program: Program, seed: Int) throws -> [[Double]] {
+    let executable = try Reference().compile(program, batchSize: 2, bindings: [:])
+    for (index, buffer) in program.buffers.enumerated() where buffer.count > 0 {
+      var random = RandomStream(seed: UInt64(seed), "contents", index)
+      let numbers = (0..<48).map { _ in 2 * random.uniform() - 1 }
+      numbers.withUnsafeBufferPointer { executable.upload($0, to: index) }
+    }
+    executable.run([Passage(section: 0), Passage(section: 1, count: 2), Passage(section: 0), Passage(section: 1)])
+    return [0, 1].map(executable.download)
+  }
+
+  @Test(arguments: 0..<10) func partsAreAddedInPlace(block: Int) throws {
+    var rewritten = 0
+    for seed in (100 * block)..<(100 * (block + 1)) {
+      var random = RandomStream(seed: UInt64(seed), "padded")
+      let program = Self.paddedProgram(&random)
+      var changed = program
+      changed.addPartsInPlace(keeping: [0, 1])
+      rewritten += zip(changed.buffers, program.buffers).filter { $0.count < $1.count }.count
+      let (observed, expected) = (
+        try Self.contentsOfPadded(changed, seed: seed), try Self.contentsOfPadded(program, seed: seed)
+      )
+      for (index, pair) in zip(observed, expected).enumerated() {
+        expectClose(pair.0, pair.1, "seed \(seed), buffer \(index)")
+      }
+    }
+    #expect(rewritten == 400, "all padded buffers should be gone, but \(rewritten) of 400 are")
+  }
+
+  /// Parts that cover a tensor overwrite it, and nothing fills it with zeros before.
+  @Test func partsThatCoverNeedNoZeros() {
+    var program = Program(
+      buffers: ["a", "b", "padded a", "padded b", "sum"].map { Buffer(name: $0, count: 6, isBatched: true) },
+      sections: [Section(name: "only")])
+    for (source, padded, offset) in [(0, 2, 0), (1, 3, 3)] {
+      program.sections[0].instructions += [
+        Instruction(
+          .elementwise(.one, extents: [2, 3]), operands: [], results: [View(buffer: padded, strides: [3, 1])],
+          alpha: .zero),
+        Instruction(
+          .elementwise(.identity, extents: [1, 3]), operands: [View(buffer: source, strides: [3, 1])],
+          results: [View(buffer: padded, offset: offset, strides: [3, 1])]),
+      ]
+    }
+    for (padded, beta) in [(2, Scalar.zero), (3, .one)] {
+      program.sections[0].instructions.append(
+        Instruction(
+          .elementwise(.identity, extents: [2, 3]), operands: [View(buffer: padded, strides: [3, 1])],
+          results: [View(buffer: 4, strides: [3, 1])], beta: beta))
+    }
+    program.addPartsInPlace(keeping: [4])
+    let results = program.sections[0].instructions.map(\.results)
+    #expect(results == [0, 3].map { [View(buffer: 4, offset: $0, strides: [3, 1])] })
+    #expect(program.sections[0].instructions.allSatisfy { $0.beta == .zero })
+    #expect(program.buffers.map(\.count) == [6, 6, 0, 0, 6])
+  }
+
+  /// What only feeds itself, or what nothing reads, goes; what is kept, and what that needs, stays.
+  @Test func unreadResultsGo() {
+    var program = Program(
+      buffers: ["x", "y", "z", "loop"].map { Buffer(name: $0, count: 1, isBatched: true) },
+      sections: [Section(name: "only")])
+    func copy(_ source: Int, _ target: Int, beta: Scalar = .zero) -> Instruction {
+      Instruction(
+        .elementwise(.identity, extents: [1]), operands: [View(buffer: source, strides: [1])],
+        results: [View(buffer: target, strides: [1])], beta: beta)
+    }
+    program.sections[0].instructions = [copy(0, 1), copy(1, 2), copy(1, 3, beta: .one)]
+    var kept = program
+    kept.dropUnread(keeping: [2])
+    #expect(kept.sections[0].instructions.map { $0.results[0].buffer } == [1, 2])
+    #expect(kept.buffers.map(\.count) == [1, 1, 1, 0])
+    program.dropUnread(keeping: [3])
+    #expect(program.sections[0].instructions.map { $0.results[0].buffer } == [1, 3])
   }
 }

@@ -51,7 +51,8 @@ struct BenchmarkError: Error, CustomStringConvertible {
 extension Network {
   /// Writes parameters and a batch as raw little-endian numbers, with `case.json`, for a peer to start from.
   func hand(
-    over batch: Batch, model: String, learningRate: Double, channelsLast: Bool, threads: Int, to folder: URL
+    over batch: Examples, model: String, learningRate: Double, channelsLast: Bool, threads: Int, classes: Int,
+    to folder: URL
   ) throws {
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     for (name, tensor) in parameters() {
@@ -62,8 +63,9 @@ extension Network {
     try batch.inputs.withUnsafeBytes { try Data($0).write(to: folder.appendingPathComponent("image.bin")) }
     try batch.labels.withUnsafeBytes { try Data($0).write(to: folder.appendingPathComponent("label.bin")) }
     let description: [String: Any] = [
-      "model": model, "learningRate": learningRate, "channelsLast": channelsLast, "threads": threads, "classes": 10,
-      "image": [batch.count] + batch.inputShape,
+      "model": model, "learningRate": learningRate, "channelsLast": channelsLast, "threads": threads,
+      "classes": classes,
+      "image": [batch.count] + batch.inputShape, "label": [batch.count, batch.labels.count / batch.count],
       "parameters": Dictionary(uniqueKeysWithValues: graph.parameters.map { ($0.name, $0.extents) }),
     ]
     try JSONSerialization.data(withJSONObject: description, options: .sortedKeys)

@@ -50,7 +50,7 @@ typedef enum {
 
 /// The axes contain the lanes; the innermost, of any stride, is the last.
 typedef struct {
-  int64_t operation;
+  int64_t operation, arity;
   int64_t alpha, beta;
   float limit;
   pc_place result, x, y, z;
@@ -84,11 +84,12 @@ typedef struct {
 } pc_products;
 
 /// Weights in panels: the rows are cut evenly into the fewest panels that the micro-kernel's height allows; a panel
-/// of r rows is [depth][r], and panels follow one another. The depth is three nested counts, outermost first; lanes are
-/// the innermost count where the rows are batched.
+/// of r rows is [depth][r], and panels follow one another. Three nested counts, outermost first, fill the depth, or what
+/// follows `start` in a larger one; lanes are the innermost count where the rows are batched.
 typedef struct {
   pc_place source, target;
   int64_t rows, row;
+  int64_t depth, start;
   int64_t count0, count1, count2;
   int64_t stride0, stride1, stride2;
 } pc_pack;
@@ -256,9 +257,10 @@ typedef struct {
   bool alone;
 } pc_call;
 
-/// Calls `first ..< first + count`, the whole of them `repeat` times.
+/// Calls `first ..< first + count`, the whole of them `repeat` times. With `parts` > 1 they are elementwise functions over
+/// the same elements, and all repetitions of one part of the elements are done, in the cache, before the next part's.
 typedef struct {
-  int64_t first, count, repeat;
+  int64_t first, count, repeat, parts;
 } pc_span;
 
 /// Either every tile runs all spans before the next tile (threads share the tiles out), or all threads run the calls

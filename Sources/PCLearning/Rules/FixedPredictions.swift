@@ -157,7 +157,8 @@ extension FixedPredictions {
         plan.emit.label = graph.vertices[vertex].name
         // Where nothing arrives, the message stays as it started.
         guard !arriving.isEmpty else { continue }
-        plan.accumulate(arriving, into: message, alpha: rate, beta: decay, stage: .step)
+        let terms = plan.summingConstants(arriving, name: plan.name(vertex, "arriving, held"))
+        plan.accumulate(terms, into: message, alpha: rate, beta: decay, stage: .step)
         keepClamped(vertex, message, plan)
       }
 

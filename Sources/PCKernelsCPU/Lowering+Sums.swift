@@ -1,0 +1,128 @@
+import PCKernels
+import PCKernelsC
+import PCPrimitives
+
+// Products summed over the examples: the gradients of weights.
+
+extension Lowering {
+  /// The sums over the examples of a section, by the last of their instructions: contractions that add to one result, one
+  /// after the other, are one contraction over all that they sum over.
+  ///
+  /// A weight that is used at n steps of a sequence has n of them. Alone each would read and write the whole result for
+  /// the few products of one step.
+  func summedProducts(_ section: Section) -> [Int: [Int]] {
+    var found: [Int: [Int]] = [:]
+    /// By result, those that later ones may join.
+    var open: [Int: [Int]] = [:]
+    for (position, instruction) in section.instructions.enumerated() {
+      let joins = isSummedProduct(instruction)
+      let written = Set(instruction.results.map(\.buffer))
+      let read = Set(instruction.operands.map(\.buffer))
+      // What was put off to the last of a run must find its operands unchanged, and nobody must look at the sum before.
+      for (result, run) in open {
+        let isTouched = read.contains(result) || written.contains(result) && !joins
+        let isStale = run.contains { section.instructions[$0].operands.contains { written.contains($0.buffer) } }
+        if isTouched || isStale { open[result] = nil }
+      }
+      guard joins else { continue }
+      let result = instruction.results[0].buffer
+      if let run = open[result], let last = run.last {
+        let before = section.instructions[last]
+        if instruction.beta == .one, instruction.alpha == before.alpha, instruction.results == before.results,
+          instruction.primitive == before.primitive
+        {
+          found[last] = nil
+          open[result] = run + [position]
+          found[position] = run + [position]
+          continue
+        }
+      }
+      open[result] = [position]
+      found[position] = [position]
+    }
+    return found
+  }
+
+  func isSummedProduct(_ instruction: Instruction) -> Bool {
+    guard case .contract(let extents) = instruction.primitive, !extents.dropLast().contains(0) else { return false }
+    return !program.buffers[instruction.results[0].buffer].isBatched
+      && instruction.operands.allSatisfy { program.buffers[$0.buffer].isBatched }
+  }
+
+  /// Tile by tile, the operands whose axis is contiguous in the result are transposed to supply the vectors, and the others
+  /// are packed to supply the rows, each after the one before it in depth; then all tiles are contracted, each thread taking
+  /// some rows. Long runs go in parts that stay in the cache.
+  mutating func lowerSummedProducts(_ run: [Instruction]) throws {
+    guard case .contract(let extents) = run[0].primitive else { return }
+    let each = batchSize * (extents.last ?? 1)
+    let most = max(1, 512 / max(each, 1))
+    let parts = (run.count + most - 1) / most
+    for part in 0..<parts {
+      var instructions = Array(run[(run.count * part / parts)..<(run.count * (part + 1) / parts)])
+      if part > 0 { instructions[0].beta = .one }
+      try lowerOuter(extents, instructions)
+    }
+  }
+
+  private mutating func lowerOuter(_ extents: [Int], _ run: [Instruction]) throws {
+    let groupRank = extents.count - 3
+    let result = operand(run[0].results[0])
+    let (m, n, k) = (groupRank, groupRank + 1, groupRank + 2)
+    let isVectorFirst = result.strides[m] == 1 && result.strides[n] != 1
+    let rowAxis = isVectorFirst ? n : m
+    let columnAxis = isVectorFirst ? m : n
+    let groupExtents = Array(extents.prefix(groupRank))
+    let block = Int(set.pointee.block)
+    let (rows, columns, each) = (extents[rowAxis], extents[columnAxis], extents[k])
+    let depth = each * run.count
+    let results = Lowering.offsets(groupExtents, strides: result.strides)
+    let groups = results.count
+
+    let xSize = rows * depth * lanes
+    let panels = try sharedWorkspace(.panels, tiles * groups * xSize)
+    let slab = (columns + block - 1) / block * block * lanes
+    let blocks = try sharedWorkspace(.blocks, tiles * groups * depth * slab)
+    let packed = pc_place(base: panels.base, tile: Int64(groups * xSize), lane: 0)
+    let transposed = pc_place(base: blocks.base, tile: Int64(groups * depth * slab), lane: 0)
+    for (position, instruction) in run.enumerated() {
+      let x = operand(instruction.operands[isVectorFirst ? 1 : 0])
+      let y = operand(instruction.operands[isVectorFirst ? 0 : 1])
+      for (g, offset) in Lowering.offsets(groupExtents, strides: x.strides).enumerated() {
+        var (source, target) = (x.place, packed)
+        source.base += offset
+        target.base += g * xSize
+        call(
+          PC_KERNEL_PACK,
+          pc_pack(
+            source: source, target: target, rows: Int64(rows), row: Int64(x.strides[rowAxis]),
+            depth: Int64(depth * lanes), start: Int64(position * each * lanes), count0: 1, count1: Int64(each),
+            count2: Int64(lanes), stride0: 0, stride1: Int64(x.strides[k]), stride2: 1),
+          .tile, reads: [x], writes: [])
+      }
+      let yOffsets = Lowering.offsets(groupExtents, strides: y.strides)
+      call(
+        PC_KERNEL_TRANSPOSE,
+        pc_transpose(
+          lanes: Int64(lanes), groups: Int64(groups),
+          group: array(
+            yOffsets.enumerated().map {
+              pc_group(weights: 0, source: Int64($1), result: Int64(($0 * depth + position * each) * slab))
+            }),
+          columns: Int64(columns), depth: Int64(each), source: y.place, result: transposed,
+          source_column: Int64(y.strides[columnAxis]), source_depth: Int64(y.strides[k]), result_depth: Int64(slab)),
+        .tile, reads: [y], writes: [])
+    }
+    call(
+      PC_KERNEL_OUTER,
+      pc_outer(
+        alpha: coefficient(run[0].alpha), beta: coefficient(run[0].beta), lanes: Int64(lanes),
+        batch: Int64(batchSize), groups: Int64(groups),
+        group: array(
+          results.enumerated().map {
+            pc_group(weights: Int64($0 * xSize), source: Int64($0 * depth * slab), result: Int64($1))
+          }), rows: Int64(rows), columns: Int64(columns), depth: Int64(depth), x: packed, y: transposed,
+        y_depth: Int64(slab), result: result.place.base, result_row: Int64(result.strides[rowAxis]),
+        result_column: Int64(result.strides[columnAxis])),
+      .together, reads: [], writes: [result])
+  }
+}
