@@ -14,6 +14,10 @@ public protocol Backend: Sendable {
   /// Memory for a persistent buffer (a parameter, an optimiser's state), zero at first.
   func makeStorage(for buffer: Buffer) throws -> any Storage
 
+  /// Bytes that the executable of `compile(_:batchSize:bindings:)` would allocate, persistent buffers excluded; allocates
+  /// none of them, so that what does not fit can be refused beforehand.
+  func byteCount(of program: Program, batchSize: Int) throws -> Int
+
   /// Prepares a program for batches of exactly `batchSize` examples: lays out memory and makes every call once, so
   /// that a run allocates nothing.
   ///

@@ -21,6 +21,12 @@ public struct Reference: Backend {
 
   public func makeStorage(for buffer: Buffer) throws -> any Storage { ReferenceStorage(count: buffer.count) }
 
+  public func byteCount(of program: Program, batchSize: Int) -> Int {
+    program.buffers.reduce(0) { sum, buffer in
+      sum + (buffer.isPersistent ? 0 : 8 * buffer.count * (buffer.isBatched ? batchSize : 1))
+    }
+  }
+
   public func compile(
     _ program: Program, batchSize: Int, bindings: [Int: any Storage]
   ) throws -> any Executable {

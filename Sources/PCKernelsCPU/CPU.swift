@@ -63,9 +63,18 @@ public struct CPU: Backend {
     return CPUStorage(memory: memory, pool: pool)
   }
 
+  public func byteCount(of program: Program, batchSize: Int) throws -> Int {
+    try lowering(program, batchSize: batchSize, bindings: nil).byteCount(threads: threads)
+  }
+
   public func compile(
     _ program: Program, batchSize: Int, bindings: [Int: any Storage]
   ) throws -> any Executable {
+    try CPUExecutable(lowering(program, batchSize: batchSize, bindings: bindings), pool: pool)
+  }
+
+  /// Without bindings, memory is only counted.
+  private func lowering(_ program: Program, batchSize: Int, bindings: [Int: any Storage]?) throws -> Lowering {
     let violations = program.violations()
     guard violations.isEmpty else { fatalError("a program that is not well formed: \(violations[0])") }
     guard batchSize >= 1 else { fatalError("a batch of \(batchSize) examples; there must be at least one") }
@@ -75,7 +84,7 @@ public struct CPU: Backend {
     }
     var lowering = try Lowering(program, batchSize: batchSize, lanes: lanes, set: set, bindings: bindings)
     try lowering.lowerAll()
-    return try CPUExecutable(lowering, pool: pool)
+    return lowering
   }
 }
 

@@ -24,7 +24,7 @@ final class CPUExecutable: Executable {
     lanes = lowering.lanes
     buffers = lowering.buffers
     calls = Calls(lowering)
-    scratchStride = (lowering.scratchCount + 31) / 16 * 16
+    scratchStride = lowering.scratchStride
     guard let scratch = Memory(count: scratchStride * pool.threads) else {
       throw CPUError.memory("scratch space", bytes: 4 * scratchStride * pool.threads)
     }
@@ -34,9 +34,7 @@ final class CPUExecutable: Executable {
     }
     self.coefficients = coefficients
     for (i, value) in lowering.coefficients.enumerated() { coefficients.base[i] = value }
-    let own = zip(program.buffers, buffers).filter { !$0.0.isPersistent }.map { $0.1.count }
-    byteCount =
-      4 * (own.reduce(0, +) + lowering.workspaces.reduce(0) { $0 + $1.count } + scratch.count + coefficients.count)
+    byteCount = lowering.byteCount(threads: pool.threads)
   }
 
   func setSlot(_ slot: Int, to value: Double) {

@@ -51,6 +51,8 @@ struct Lowering {
   let lanes: Int
   let set: UnsafePointer<pc_set>
   let buffers: [Memory]
+  /// Whether memory is only counted; such a lowering must not run.
+  let isPlanned: Bool
 
   private(set) var calls: [Call] = []
   private(set) var sections: [Range<Int>] = []
@@ -67,8 +69,10 @@ struct Lowering {
   var tiles: Int { (batchSize + lanes - 1) / lanes }
 
   init(
-    _ program: Program, batchSize: Int, lanes: Int, set: UnsafePointer<pc_set>, bindings: [Int: any Storage]
+    _ program: Program, batchSize: Int, lanes: Int, set: UnsafePointer<pc_set>, bindings: [Int: any Storage]?
   ) throws {
+    let isPlanned = bindings == nil
+    self.isPlanned = isPlanned
     self.program = program
     self.batchSize = batchSize
     self.lanes = lanes
@@ -76,16 +80,27 @@ struct Lowering {
     coefficients = Array(repeating: 0, count: program.slots.count)
     let tiles = (batchSize + lanes - 1) / lanes
     buffers = try program.buffers.enumerated().map { index, buffer in
-      if buffer.isPersistent {
+      if buffer.isPersistent, let bindings {
         guard let storage = bindings[index] as? CPUStorage, storage.count == buffer.count, !buffer.isBatched else {
           fatalError("persistent buffer \(buffer.name) is not bound to storage of the CPU backend of its size")
         }
         return storage.memory
       }
       let count = buffer.isBatched ? tiles * buffer.count * lanes : buffer.count
-      guard let memory = Memory(count: count) else { throw CPUError.memory(buffer.name, bytes: 4 * count) }
+      guard let memory = isPlanned ? Memory(planned: count) : Memory(count: count) else {
+        throw CPUError.memory(buffer.name, bytes: 4 * count)
+      }
       return memory
     }
+  }
+
+  /// Floats of scratch memory that each thread has: a multiple of a cache line, so that no two share one.
+  var scratchStride: Int { (scratchCount + 31) / 16 * 16 }
+
+  /// Bytes of everything but persistent buffers.
+  func byteCount(threads: Int) -> Int {
+    let own = zip(program.buffers, buffers).filter { !$0.0.isPersistent }.map { $0.1.count }
+    return 4 * ((own + workspaces.map(\.count)).reduce(0, +) + scratchStride * threads + coefficients.count)
   }
 
   mutating func lowerAll() throws {
@@ -166,7 +181,9 @@ extension Lowering {
 
   /// A number for each element and tile, to be added up over the tiles.
   mutating func workspace(_ count: Int) throws -> Memory {
-    guard let memory = Memory(count: count) else { throw CPUError.memory("a workspace", bytes: 4 * count) }
+    guard let memory = isPlanned ? Memory(planned: count) : Memory(count: count) else {
+      throw CPUError.memory("a workspace", bytes: 4 * count)
+    }
     workspaces.append(memory)
     return memory
   }

@@ -16,14 +16,24 @@ func processorCount() -> Int { max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
 final class Memory: @unchecked Sendable {
   let base: UnsafeMutablePointer<Float>
   let count: Int
+  private let isPlanned: Bool
+
+  /// Stands for so many floats that nobody will touch, to find out how many there would be.
+  init?(planned count: Int) {
+    guard let nowhere = UnsafeMutablePointer<Float>(bitPattern: 64) else { return nil }
+    base = nowhere
+    self.count = count
+    isPlanned = true
+  }
 
   init?(count: Int) {
     guard let base = pc_allocate(Int64(count)) else { return nil }
     self.base = base
     self.count = count
+    isPlanned = false
   }
 
-  deinit { pc_free(base) }
+  deinit { if !isPlanned { pc_free(base) } }
 }
 
 /// Our own threads, which sleep between runs and end with the last reference.

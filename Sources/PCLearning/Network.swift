@@ -217,10 +217,9 @@ extension Network {
     }
   }
 
-  /// The bytes that the backend takes for inference by a rule on batches of this size, parameters excluded.
+  /// The bytes that the backend would take for inference by a rule on batches of this size, parameters excluded; takes none.
   public func byteCount(_ rule: any Rule, batchSize: Int) throws -> Int {
-    let (key, plan) = try plan(rule)
-    return try executable(key, plan, batchSize: batchSize).byteCount
+    try backend.byteCount(of: plan(rule).plan.program, batchSize: batchSize)
   }
 }
 

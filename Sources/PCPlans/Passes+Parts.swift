@@ -56,8 +56,12 @@ extension Program {
     // The part must still be what it was when the whole is added.
     guard source.buffer != target.buffer, buffers[source.buffer].isBatched == buffers[target.buffer].isBatched,
       uses[source.buffer].allSatisfy({ place in
-        !self[place].results.contains { $0.buffer == source.buffer }
-          || place.section == part.section && place.position < part.position
+        guard self[place].results.contains(where: { $0.buffer == source.buffer }) else { return true }
+        if part.section == reader.section {
+          return place.section != part.section || !(part.position..<reader.position).contains(place.position)
+        }
+        // Between two sections anything may run; only what runs along with the part is known not to come later.
+        return place.section == part.section && place.position < part.position
       }),
       let offset = compose(written.results[0], partExtents, within: whole.operands[0], extents, onto: target)
     else { return nil }

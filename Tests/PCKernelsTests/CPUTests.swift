@@ -77,6 +77,10 @@ import Testing
     }
     #expect(executables[0].byteCount > 0)
     #expect(executables[1].byteCount > executables[0].byteCount)
+    // What is said beforehand is what is then taken.
+    for executable in executables {
+      #expect(try cpu.byteCount(of: program, batchSize: executable.batchSize) == executable.byteCount)
+    }
   }
 
   /// Denormal numbers are flushed, on every thread, and the caller's mode is as it was afterwards.

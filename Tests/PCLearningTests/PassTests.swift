@@ -115,6 +115,13 @@ import Testing
       let lows = [random.integer(below: 4), random.integer(below: 6)]
       let extents = [1 + random.integer(below: 4 - lows[0]), 1 + random.integer(below: 6 - lows[1])]
       let early = random.integer(below: 2)
+      // The part may be computed before, in this section or another, or change before the whole is added.
+      let change = Instruction(
+        .elementwise(.identity, extents: [24]), operands: [View(buffer: copy, strides: [1])],
+        results: [View(buffer: source, strides: [1])], alpha: .constant(0.5), beta: .constant(0.5))
+      if random.integer(below: 3) == 0 {
+        program.sections[random.integer(below: early + 1)].instructions.append(change)
+      }
       program.sections[early].instructions += [
         Instruction(
           .elementwise(.one, extents: [4, 6]), operands: [], results: [View(buffer: padded, strides: [6, 1])],
@@ -123,6 +130,7 @@ import Testing
           .elementwise(.identity, extents: extents), operands: [View(buffer: source, strides: [6, 1])],
           results: [View(buffer: padded, offset: 6 * lows[0] + lows[1], strides: [6, 1])]),
       ]
+      if random.integer(below: 4) == 0 { program.sections[early].instructions.append(change) }
       program.sections[max(early, random.integer(below: 2))].instructions.append(
         Instruction(
           .elementwise(.identity, extents: [4, 6]), operands: [View(buffer: padded, strides: [6, 1])],
@@ -165,7 +173,7 @@ import Testing
         expectClose(pair.0, pair.1, "seed \(seed), buffer \(index)")
       }
     }
-    #expect(rewritten == 400, "all padded buffers should be gone, but \(rewritten) of 400 are")
+    #expect(rewritten > 200, "most padded buffers should be gone, but only \(rewritten) of 400 are")
   }
 
   /// Parts that cover a tensor overwrite it, and nothing fills it with zeros before.

@@ -191,7 +191,7 @@ func compare(
       "| \(contestant.name) | \(format(contestant.timing.median * 1e3)) | \(format(contestant.timing.least * 1e3)) "
         + "| \(format(contestant.timing.median / floor)) (\(format(2e-9 * Double(contestant.multiplyAdds), 3)) GFLOP) "
         + "| \(format(contestant.timing.median / yardstick)) | \(format(contestant.timing.least / leastYardstick)) "
-        + "| \(format(0, 1)) |")
+        + "| \(format(try Double(contestant.byteCount()) * 1e-6, 1)) |")
   }
   for peer in peers {
     print("| \(peer.name) | \(format(peer.timing.median * 1e3)) | \(format(peer.timing.least * 1e3)) | | | | |")
