@@ -39,22 +39,46 @@ extension Initializer {
   }
 
   /// Gram–Schmidt, applied twice for orthogonality to rounding, on the rows or columns, whichever are fewer.
+  ///
+  /// New vectors are freed of the older ones 32 at a time, so that the older ones come from memory once for all of these.
   private static func orthogonal(rows: Int, columns: Int, gain: Double, from source: inout RandomStream) -> [Double] {
     let (few, many) = (min(rows, columns), max(rows, columns))
-    var vectors: [[Double]] = []
-    for _ in 0..<few {
-      var vector = (0..<many).map { _ in source.normal() }
-      for _ in 0..<2 {
-        for other in vectors {
-          let overlap = zip(vector, other).reduce(0) { $0 + $1.0 * $1.1 }
-          for i in 0..<many { vector[i] -= overlap * other[i] }
+    var vectors = (0..<few * many).map { _ in source.normal() }
+    vectors.withUnsafeMutableBufferPointer { buffer in
+      func free(_ vector: Int, of other: Int) {
+        let (v, q) = (
+          UnsafeMutableBufferPointer(rebasing: buffer[(vector * many)..<((vector + 1) * many)]),
+          UnsafeBufferPointer(rebasing: buffer[(other * many)..<((other + 1) * many)])
+        )
+        let overlap = dot(UnsafeBufferPointer(v), q)
+        for i in 0..<many { v[i] -= overlap * q[i] }
+      }
+      for start in stride(from: 0, to: few, by: 32) {
+        let panel = start..<min(start + 32, few)
+        for _ in 0..<2 {
+          for other in 0..<start { for vector in panel { free(vector, of: other) } }
+        }
+        for vector in panel {
+          for _ in 0..<2 { for other in start..<vector { free(vector, of: other) } }
+          let own = UnsafeMutableBufferPointer(rebasing: buffer[(vector * many)..<((vector + 1) * many)])
+          let norm = dot(UnsafeBufferPointer(own), UnsafeBufferPointer(own)).squareRoot()
+          for i in 0..<many { own[i] /= norm }
         }
       }
-      let norm = vector.reduce(0) { $0 + $1 * $1 }.squareRoot()
-      vectors.append(vector.map { $0 / norm })
     }
     return (0..<rows).flatMap { r in
-      (0..<columns).map { c in gain * (rows <= columns ? vectors[r][c] : vectors[c][r]) }
+      (0..<columns).map { c in gain * (rows <= columns ? vectors[r * many + c] : vectors[c * many + r]) }
     }
+  }
+
+  /// Σ aᵢ bᵢ in eight partial sums, which do not wait for one another.
+  private static func dot(_ a: UnsafeBufferPointer<Double>, _ b: UnsafeBufferPointer<Double>) -> Double {
+    var sums = SIMD8<Double>.zero
+    let whole = a.count / 8 * 8
+    for start in stride(from: 0, to: whole, by: 8) {
+      let x = UnsafeRawBufferPointer(a).loadUnaligned(fromByteOffset: start * 8, as: SIMD8<Double>.self)
+      sums += x * UnsafeRawBufferPointer(b).loadUnaligned(fromByteOffset: start * 8, as: SIMD8<Double>.self)
+    }
+    return (whole..<a.count).reduce(sums.sum()) { $0 + a[$1] * b[$1] }
   }
 }
