@@ -19,8 +19,8 @@ package struct CNNExperiment: PaperExperiment {
     package var rule: String
     package var seed: UInt64?
     package var epochs: Int
-    /// Training steps after which it ends, in the middle of an epoch too; nil for none.
-    package var maximalSteps: Int?
+    /// How many of the training images it learns from, the first ones; nil for all.
+    package var trainingCount: Int?
     package var name: String { "\(dataset)-\(rule)-seed\(seed ?? 0)" }
   }
 
@@ -46,17 +46,17 @@ package struct CNNExperiment: PaperExperiment {
   static let datasets: [(dataset: NamedDataset, title: String)] = [(.cifar10, "CIFAR-10")]
   static let rules: [NamedRule] = [.fixed, .backprop]
   /// One batch in so many is looked at.
-  private static let sampling = 100
+  private static let sampling = 25
 
   private let settings: Reproduction
   private let epochs: Int
-  private let maximalSteps: Int?
+  private let trainingCount: Int?
   private let seeds: [UInt64]
 
   package init(_ settings: Reproduction) {
     self.settings = settings
-    epochs = settings.isQuick ? 1 : 10
-    maximalSteps = settings.isQuick ? 240 : nil
+    epochs = settings.isQuick ? 3 : 10
+    trainingCount = settings.isQuick ? 80 * 64 : nil
     seeds = (0..<(settings.seedCount ?? (settings.isQuick ? 2 : 5))).map(UInt64.init)
   }
 
@@ -78,7 +78,8 @@ package struct CNNExperiment: PaperExperiment {
         for rule in Self.rules {
           works.append(
             Work(
-              dataset: dataset.rawValue, rule: rule.rawValue, seed: seed, epochs: epochs, maximalSteps: maximalSteps))
+              dataset: dataset.rawValue, rule: rule.rawValue, seed: seed, epochs: epochs, trainingCount: trainingCount
+            ))
         }
       }
     }
@@ -92,7 +93,6 @@ package struct CNNExperiment: PaperExperiment {
     choices.dataDirectory = settings.dataDirectory
     choices.seed = work.seed ?? 0
     choices.epochs = work.epochs
-    choices.maximalSteps = work.maximalSteps
     choices.threads = settings.threads
     let experiment = try Experiment(Settings(choices))
     let (chosen, data) = (experiment.settings, experiment.data)
@@ -102,18 +102,18 @@ package struct CNNExperiment: PaperExperiment {
       clipping: chosen.clipping, reduction: chosen.reduction, on: experiment.backend, seed: chosen.seeds[0])
 
     var result = Result(dataChecksum: data.checksum())
-    let perEpoch = (data.training.count - 1) / chosen.batchSize + 1
-    let steps = min(work.maximalSteps ?? .max, work.epochs * perEpoch)
-    let last = (steps - 1) / perEpoch + 1
+    let training = data.training.subset(0..<min(work.trainingCount ?? .max, data.training.count))
+    let steps = work.epochs * ((training.count - 1) / chosen.batchSize + 1)
+    let last = work.epochs
     for epoch in 1...last {
       let start = ContinuousClock.now
       let order = BatchSequence.Order.shuffled(seed: chosen.seeds[0], epoch: epoch)
-      let batches = try BatchSequence(data.training, batchSize: chosen.batchSize, order: order)
+      let batches = try BatchSequence(training, batchSize: chosen.batchSize, order: order)
       let done = trainer.updateCount
       var largest = 0.0
       var failure: (any Error)?
       let report = try trainer.trainEpoch(
-        epoch, on: data.training, batchSize: chosen.batchSize, maximalUpdates: steps - done
+        epoch, on: training, batchSize: chosen.batchSize
       ) { index, _, batch in
         progress(
           .step(
@@ -198,8 +198,9 @@ extension CNNExperiment {
     let seeds = Set(pieces.compactMap(\.work.seed)).count
     let updates = pieces.map(\.result.updates).max() ?? 0
     let epochs = pieces.map(\.result.epochs.count).max() ?? 0
+    let part = pieces.compactMap(\.work.trainingCount).max().map { " of the first \($0) images" } ?? ""
     return
-      "\(title): \(epochs) epoch\(epochs == 1 ? "" : "s"), \(updates) updates, \(seeds) seed\(seeds == 1 ? "" : "s"). "
+      "\(title): \(epochs) epoch\(epochs == 1 ? "" : "s")\(part), \(updates) updates, \(seeds) seed\(seeds == 1 ? "" : "s"). "
       + "Fixed predictions stepwise, T = 100, h = 0.2; squared error; batches of 64, pixels (x − ½)/½; SGD 0.002 on the sum "
       + "over the batch, clipped by value at ±12.5, which is the paper's update in our units."
   }
