@@ -81,6 +81,21 @@ struct ReproductionTests {
     #expect(try place.text("notes.txt") == "mine")
   }
 
+  @Test func `an experiment without data is left out, and alone it is an error that names what is missing`() throws {
+    defer { try? FileManager.default.removeItem(at: place.base) }
+    let error = #expect(throws: SettingsError.self) { try place.reproduction([.cnn]).run() }
+    #expect(error?.description.contains("cifar10") == true && error?.description.contains("--data-dir") == true)
+    #expect(place.names(".").isEmpty)
+    var reasons: [String] = []
+    try place.reproduction([.scalar, .cnn]).run { if case .leftOut(.cnn, let reason) = $0 { reasons.append(reason) } }
+    #expect(reasons.count == 1)
+    let page = try place.text("index.html")
+    #expect(page.contains("A convolutional network") && page.contains("Left out:") && page.contains("cifar10"))
+    // The other experiment stays on the page when one alone is run again.
+    try place.reproduction([.scalar]).run()
+    #expect(try place.text("index.html") == page)
+  }
+
   @Test func `a CSV cell with commas, quotes and line breaks reads back`() {
     let table = DataTable(["a", "b,c"], rows: [[.string("say \"x\""), .number(0.5)], [.null, .string("1\n2")]])
     #expect(table.csv == "a,\"b,c\"\r\n\"say \"\"x\"\"\",0.5\r\n,\"1\n2\"\r\n")

@@ -19,8 +19,8 @@ package struct CNNExperiment: PaperExperiment {
     package var rule: String
     package var seed: UInt64?
     package var epochs: Int
-    /// Training steps after which it ends, in the middle of an epoch too; nil for none.
-    package var maximalSteps: Int?
+    /// How many of the training images it learns from, the first ones; nil for all.
+    package var trainingCount: Int?
     package var name: String { "\(dataset)-\(rule)-seed\(seed ?? 0)" }
   }
 
@@ -49,17 +49,17 @@ package struct CNNExperiment: PaperExperiment {
   ]
   static let rules: [NamedRule] = [.fixed, .backprop]
   /// One batch in so many is looked at.
-  private static let sampling = 100
+  private static let sampling = 25
 
   private let settings: Reproduction
   private let epochs: Int
-  private let maximalSteps: Int?
+  private let trainingCount: Int?
   private let seeds: [UInt64]
 
   package init(_ settings: Reproduction) {
     self.settings = settings
-    epochs = settings.isQuick ? 1 : 10
-    maximalSteps = settings.isQuick ? 240 : nil
+    epochs = settings.isQuick ? 3 : 10
+    trainingCount = settings.isQuick ? 80 * 64 : nil
     seeds = (0..<(settings.seedCount ?? (settings.isQuick ? 2 : 5))).map(UInt64.init)
   }
 
@@ -81,7 +81,8 @@ package struct CNNExperiment: PaperExperiment {
         for rule in Self.rules {
           works.append(
             Work(
-              dataset: dataset.rawValue, rule: rule.rawValue, seed: seed, epochs: epochs, maximalSteps: maximalSteps))
+              dataset: dataset.rawValue, rule: rule.rawValue, seed: seed, epochs: epochs, trainingCount: trainingCount
+            ))
         }
       }
     }
@@ -95,7 +96,6 @@ package struct CNNExperiment: PaperExperiment {
     choices.dataDirectory = settings.dataDirectory
     choices.seed = work.seed ?? 0
     choices.epochs = work.epochs
-    choices.maximalSteps = work.maximalSteps
     choices.threads = settings.threads
     let experiment = try Experiment(Settings(choices))
     let (chosen, data) = (experiment.settings, experiment.data)
@@ -110,20 +110,19 @@ package struct CNNExperiment: PaperExperiment {
       var largestPullback = 0.0
     }
     let notes = Notes(result: Result(dataChecksum: data.checksum()))
-    let perEpoch = (data.training.count - 1) / chosen.batchSize + 1
-    let steps = min(work.maximalSteps ?? .max, work.epochs * perEpoch)
-    let last = (steps - 1) / perEpoch + 1
+    let images = data.training.subset(0..<min(work.trainingCount ?? .max, data.training.count))
+    let steps = work.epochs * ((images.count - 1) / chosen.batchSize + 1)
     func feeds(_ epoch: Int) throws -> FeedSequence {
-      try data.training.feeds(
+      try images.feeds(
         batchSize: chosen.batchSize, order: .shuffled(seed: chosen.seeds[0], epoch: epoch),
         for: experiment.model.graph)
     }
     var training = try ResumableTraining(trainer, path: checkpoint, notes: notes)
-    try training.run(passes: last, maximalUpdates: steps, feeds: feeds) { epoch, index, _, batch, notes in
+    try training.run(passes: work.epochs, feeds: feeds) { epoch, index, _, batch, notes in
       progress(
         .step(
           StepProgress(
-            rule: rule.name, seed: chosen.seeds[0], epoch: epoch, epochs: last, run: 1, runs: 1,
+            rule: rule.name, seed: chosen.seeds[0], epoch: epoch, epochs: work.epochs, run: 1, runs: 1,
             step: trainer.updateCount, steps: steps, loss: batch.loss)))
       guard index % Self.sampling == 1 else { return }
       let pullback = try trainer.network.largestPullback(rule.rule, on: feeds(epoch).feed(index - 1))
@@ -143,8 +142,8 @@ package struct CNNExperiment: PaperExperiment {
       progress(
         .epoch(
           EpochProgress(
-            rule: rule.name, seed: chosen.seeds[0], epoch: report.epoch, epochs: last, trainLoss: report.loss,
-            testAccuracy: evaluation.accuracy, isLast: report.epoch == last)))
+            rule: rule.name, seed: chosen.seeds[0], epoch: report.epoch, epochs: work.epochs, trainLoss: report.loss,
+            testAccuracy: evaluation.accuracy, isLast: report.epoch == work.epochs)))
     }
     return training.notes.result
   }
@@ -199,8 +198,9 @@ extension CNNExperiment {
     let seeds = Set(pieces.compactMap(\.work.seed)).count
     let updates = pieces.map(\.result.updates).max() ?? 0
     let epochs = pieces.map(\.result.epochs.count).max() ?? 0
+    let part = pieces.compactMap(\.work.trainingCount).max().map { " of the first \($0) images" } ?? ""
     return
-      "\(title): \(epochs) epoch\(epochs == 1 ? "" : "s"), \(updates) updates, \(seeds) seed\(seeds == 1 ? "" : "s"). "
+      "\(title): \(epochs) epoch\(epochs == 1 ? "" : "s")\(part), \(updates) updates, \(seeds) seed\(seeds == 1 ? "" : "s"). "
       + "Fixed predictions stepwise, T = 100, h = 0.2; squared error; batches of 64, pixels (x − ½)/½; SGD 0.002 on the sum "
       + "over the batch, clipped by value at ±12.5, which is the paper's update in our units."
   }

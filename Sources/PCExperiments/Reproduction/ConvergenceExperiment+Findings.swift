@@ -145,8 +145,9 @@ extension ConvergenceExperiment {
       "length", data(pieces), picture: chart.svg,
       caption:
         "A recurrent net of width 16, h = \(NumberText.significant(sequenceRate)), a loss on the last state; steps "
-        + "until the gradient of the trained first state, and that of all parameters, is within \(percent(tolerance))."
-    )
+        + "until the gradient of the trained first state, and that of all parameters, is within \(percent(tolerance)). "
+        + "The first state is as far away as the sequence is long; most of the gradient of all parameters comes from the "
+        + "last steps, since older ones fade.")
   }
 
   private static func shapesFigure(_ pieces: [Finished]) -> Figure {

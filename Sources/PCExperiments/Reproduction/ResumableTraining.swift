@@ -31,28 +31,25 @@ struct ResumableTraining<Notes: Codable> {
   ///
   /// - Parameters:
   ///   - passes: how many there are in all.
-  ///   - maximalUpdates: ends the run after so many updates in all, in the middle of a pass too.
   ///   - feeds: the batches of a pass.
   ///   - progress: called after each batch with the pass, the number of the batch, how many there are, and its report; what
   ///     it notes is kept with the state after that batch.
   ///   - note: called after each pass; what it notes is kept with the state after that pass.
   mutating func run(
-    passes: Int, maximalUpdates: Int = .max, feeds: (Int) throws -> FeedSequence,
+    passes: Int, feeds: (Int) throws -> FeedSequence,
     progress: (_ pass: Int, _ batch: Int, _ of: Int, BatchReport, inout Notes) throws -> Void,
     note: (EpochReport, inout Notes) throws -> Void
   ) throws {
     let clock = ContinuousClock()
     var saved = clock.now
-    while trainer.updateCount < maximalUpdates {
+    while true {
       // A pass is complete in a checkpoint only together with its notes.
       let isComplete = try trainer.pass.epoch > 0 && trainer.pass.batches == feeds(trainer.pass.epoch).count
       let pass = max(trainer.pass.epoch + (isComplete ? 1 : 0), 1)
       guard pass <= passes else { return }
-      let report = try trainer.trainEpoch(
-        pass, on: feeds(pass), maximalUpdates: maximalUpdates - trainer.updateCount
-      ) { batch, count, report in
+      let report = try trainer.trainEpoch(pass, on: feeds(pass)) { batch, count, report in
         try progress(pass, batch, count, report, &notes)
-        guard batch < count, trainer.updateCount < maximalUpdates, clock.now - saved > interval else { return }
+        guard batch < count, clock.now - saved > interval else { return }
         try save(to: path)
         saved = clock.now
       }

@@ -257,7 +257,7 @@ extension ScalarExperiment {
       title:
         "Messages beside backprop's gradients, \(work.grouping.phrase), h = \(NumberText.significant(work.rate))",
       x: .init("updates T"), y: .init("message / backprop's", including: [0]), series: series)
-    let milestones = [1, 2, 5, 10, 20, 48, 96, 192, 768].filter { result.steps.contains($0) }
+    let milestones = [1, 2, 5, 10, 20, 48, 192].filter { result.steps.contains($0) }
     let table = ResultTable(
       [.init("vertex", .left), .init("−∂L/∂v", .decimal)] + milestones.map { .init("T = \($0)", .decimal) },
       rows: result.trajectories.map { trajectory in
