@@ -44,7 +44,7 @@ package struct CNNExperiment: PaperExperiment {
   }
 
   /// The data sets that the paper used.
-  static let datasets: [(dataset: NamedDataset, title: String)] = [
+  package static let datasets: [(dataset: NamedDataset, title: String)] = [
     (.cifar10, "CIFAR-10"), (.cifar100, "CIFAR-100"), (.svhn, "SVHN"),
   ]
   static let rules: [NamedRule] = [.fixed, .backprop]
