@@ -68,6 +68,7 @@ extension Experiment {
     let trainer = try Trainer(
       model, rule: rule.rule, optimizer: settings.optimizer.make(learningRate: rule.learningRate),
       clipping: settings.clipping, reduction: settings.reduction, on: backend, seed: seed)
+    try trainer.checkMemory(batchSize: settings.batchSize, limit: settings.memoryLimit)
     let batches = (data.training.count - 1) / settings.batchSize + 1
     let (all, overflows) = settings.epochs.multipliedReportingOverflow(by: batches)
     let steps = min(settings.maximalSteps ?? .max, overflows ? .max : all)
@@ -108,6 +109,11 @@ extension Experiment {
       run.trainLoss.append(report.loss)
       run.testAccuracy.append(evaluation.accuracy)
       run.stepSeconds += report.stepSeconds
+      if settings.reportsMessages {
+        let feed = try lastBatch(of: trainer.updateCount, seed: seed)
+        let messages = try trainer.network.messagesByVertex(rule.rule, on: feed)
+        progress(.messages(MessageProgress(rule: rule.name, seed: seed, epoch: epoch, byVertex: messages)))
+      }
       progress(
         .epoch(
           EpochProgress(

@@ -88,3 +88,18 @@ extension Settings {
     }
   }
 }
+
+extension Trainer {
+  /// Stops a training that would take more memory than it may, before it takes any.
+  ///
+  /// - Throws: a `SettingsError` that says how much it would take.
+  package func checkMemory(batchSize: Int, limit: Int?) throws {
+    guard let limit else { return }
+    let needed = try byteCount(batchSize: batchSize)
+    guard needed > limit else { return }
+    func text(_ bytes: Int) -> String { "\(NumberText.significant(Double(bytes) / 1e6)) MB" }
+    throw SettingsError(
+      "Training by \(rule.name) with batches of \(batchSize) takes \(text(needed)), more than the memory limit of "
+        + "\(text(limit)); choose a smaller batch, a smaller model or a larger limit.")
+  }
+}

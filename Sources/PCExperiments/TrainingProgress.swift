@@ -4,6 +4,41 @@ public enum TrainingProgress: Sendable {
   case step(StepProgress)
   /// An epoch is done and evaluated.
   case epoch(EpochProgress)
+  /// What the vertices sent on one batch after an epoch, where that was asked for.
+  case messages(MessageProgress)
+  /// What the net wrote after an epoch, where it writes.
+  case sample(SampleProgress)
+}
+
+/// The messages of one batch after an epoch.
+public struct MessageProgress: Sendable {
+  /// The rule that is training.
+  public var rule: NamedRule
+  /// The seed that it started from.
+  public var seed: UInt64
+  /// The epoch, from 1.
+  public var epoch: Int
+  /// All elements of all examples; those of the steps of a sequence together.
+  public var byVertex: [(vertex: String, values: [Double])]
+}
+
+/// A text that a net wrote after an epoch.
+public struct SampleProgress: Sendable {
+  /// The rule that is training.
+  public var rule: NamedRule
+  /// The seed that it started from.
+  public var seed: UInt64
+  /// The epoch, from 1.
+  public var epoch: Int
+  /// What it wrote.
+  public var text: String
+
+  package init(rule: NamedRule, seed: UInt64, epoch: Int, text: String) {
+    self.rule = rule
+    self.seed = seed
+    self.epoch = epoch
+    self.text = text
+  }
 }
 
 /// How far one rule has come with one seed.

@@ -172,10 +172,15 @@ void pc_pool_run(pc_pool *pool, const pc_script *script) {
   pc_pool_lock(pool);
   uint64_t mode = floating_point_mode();
   set_floating_point_mode(mode | FLUSH);
-  pool->script = script;
-  meet(pool);
-  run_script(pool, 0);
-  meet(pool);
+  if (script->alone) {
+    pc_pool one = {.threads = 1, .script = script};
+    run_script(&one, 0);
+  } else {
+    pool->script = script;
+    meet(pool);
+    run_script(pool, 0);
+    meet(pool);
+  }
   set_floating_point_mode(mode);
   pc_pool_unlock(pool);
 }

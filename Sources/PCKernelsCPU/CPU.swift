@@ -22,6 +22,10 @@ public struct CPU: Backend {
   public let instructionSet: InstructionSet
 
   let pool: ThreadPool
+  /// Multiply-adds or elements between two meetings of the threads from which on the work is shared: some microseconds'
+  /// worth. For less, waiting for one another costs more than it saves, and where another program has taken a core a
+  /// hundred times more.
+  let leastShared: Int
 
   /// The vector instructions that the kernels are compiled for.
   public enum InstructionSet: String, CaseIterable, Sendable {
@@ -45,6 +49,11 @@ public struct CPU: Backend {
   ///   - threads: as many as there are processors, unless stated. More gain nothing.
   ///   - instructionSet: the widest that the machine supports, unless stated.
   public init(threads: Int? = nil, instructionSet: InstructionSet? = nil) throws {
+    try self.init(threads: threads, instructionSet: instructionSet, leastShared: 300_000)
+  }
+
+  /// With `leastShared` 0, threads share the smallest work too: for tests of the sharing.
+  package init(threads: Int? = nil, instructionSet: InstructionSet? = nil, leastShared: Int) throws {
     let threads = threads ?? processorCount()
     let set = instructionSet ?? .best
     guard threads >= 1 else { throw CPUError.threads(threads) }
@@ -53,6 +62,7 @@ public struct CPU: Backend {
     self.threads = threads
     self.instructionSet = set
     self.pool = pool
+    self.leastShared = leastShared
   }
 
   public func makeStorage(for buffer: Buffer) throws -> any Storage {
@@ -70,7 +80,8 @@ public struct CPU: Backend {
   public func compile(
     _ program: Program, batchSize: Int, bindings: [Int: any Storage]
   ) throws -> any Executable {
-    try CPUExecutable(lowering(program, batchSize: batchSize, bindings: bindings), pool: pool)
+    try CPUExecutable(
+      lowering(program, batchSize: batchSize, bindings: bindings), pool: pool, leastShared: leastShared)
   }
 
   /// Without bindings, memory is only counted.

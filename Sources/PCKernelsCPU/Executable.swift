@@ -13,11 +13,13 @@ final class CPUExecutable: Executable {
   private let scratch: Memory
   private let scratchStride: Int
   private let coefficients: Memory
+  private let leastShared: Int
   private var plans: [[Passage]: Plan] = [:]
 
   let byteCount: Int
 
-  init(_ lowering: Lowering, pool: ThreadPool) throws {
+  init(_ lowering: Lowering, pool: ThreadPool, leastShared: Int) throws {
+    self.leastShared = leastShared
     batchSize = lowering.batchSize
     program = lowering.program
     self.pool = pool
@@ -87,20 +89,38 @@ final class CPUExecutable: Executable {
 
   // MARK: Running
 
+  fileprivate func isBatched(_ instruction: Instruction) -> Bool {
+    (instruction.operands + instruction.results).contains { program.buffers[$0.buffer].isBatched }
+  }
+
   func run(_ script: [Passage]) {
     let plan: Plan
     if let known = plans[script] {
       plan = known
     } else {
-      plan = Plan(script, calls: calls)
+      let work = script.reduce(0.0) { $0 + Double($1.count) * program.sections[$1.section].work(in: self) }
+      plan = Plan(script, calls: calls, work: work, leastShared: leastShared)
       plans[script] = plan
     }
     pool.run(
       pc_script(
-        calls: plan.calls.base, spans: plan.spans.base, phases: plan.phases.base, blocks: plan.blocks.base,
+        alone: plan.isAlone, calls: plan.calls.base, spans: plan.spans.base, phases: plan.phases.base,
+        blocks: plan.blocks.base,
         block_count: Int64(plan.blocks.count), tiles: Int64((batchSize + lanes - 1) / lanes), lanes: Int64(lanes),
         batch: Int64(batchSize), coefficients: coefficients.base, scratch: scratch.base,
         scratch_stride: Int64(scratchStride)))
+  }
+}
+
+extension Section {
+  /// Multiply-adds, or elements where there are more of these, for the whole batch.
+  fileprivate func work(in executable: CPUExecutable) -> Double {
+    instructions.reduce(0) { sum, instruction in
+      let extents = instruction.primitive.resultExtents + instruction.primitive.operandExtents
+      let elements = extents.map { $0.reduce(1, *) }.max() ?? 0
+      let one = Double(max(instruction.primitive.multiplyAdds, elements))
+      return sum + (executable.isBatched(instruction) ? Double(executable.batchSize) * one : one)
+    }
   }
 }
 

@@ -9,8 +9,13 @@ final class Plan {
   let spans: CArray<pc_span>
   let phases: CArray<pc_phase>
   let blocks: CArray<pc_block>
+  /// Whether one thread does it all, there being too little between two meetings to share.
+  let isAlone: Bool
 
-  init(_ script: [Passage], calls: Calls) {
+  /// - Parameters:
+  ///   - work: multiply-adds or elements of the whole script.
+  ///   - leastShared: what a phase must have of them on average for the threads to share it.
+  init(_ script: [Passage], calls: Calls, work: Double, leastShared: Int) {
     var builder = PlanBuilder(calls: calls)
     for passage in script where passage.count > 0 { builder.append(passage) }
     builder.closeBlock(repeating: 1)
@@ -18,6 +23,8 @@ final class Plan {
     spans = CArray(builder.spans)
     phases = CArray(builder.phases)
     blocks = CArray(builder.blocks)
+    let meetings = builder.blocks.reduce(0) { $0 + $1.repeat * $1.count }
+    isAlone = work < Double(leastShared) * Double(max(meetings, 1))
   }
 }
 

@@ -34,10 +34,15 @@
         try inference.apply(to: &choices)
         try training.apply(to: &choices)
 
+        let log = try training.eventLog()
         let session = try Session(choices, output: training.output)
         let display = ProgressDisplay(format)
-        let comparison = try session.experiment.compare { display.show($0) }
+        let comparison = try session.experiment.compare { progress in
+          log?.record(progress)
+          display.show(progress)
+        }
         display.finish()
+        defer { log?.report() }
         switch format {
         case .text: printResult("\(comparison.table)\n\n\(comparison.legend)")
         case .json: printResult("\(comparison.json)")

@@ -158,6 +158,25 @@
       completion: .directory)
     var output: String?
 
+    @Option(
+      help: "tensorboard: event files in events/ of the output folder, with curves and histograms of messages.",
+      completion: .list(NamedLog.names))
+    var log: String?
+
+    @Option(
+      help: ArgumentHelp(
+        "Memory that parameters and plans may take, such as 500M or 2G; more is refused before it is taken.",
+        valueName: "bytes"))
+    var memoryLimit: String?
+
+    /// The log of the training's progress, where one was asked for.
+    func eventLog() throws -> EventLog? {
+      guard let log else { return nil }
+      _ = try NamedLog(named: log)
+      guard let output else { throw SettingsError("--log needs --output, the folder in which the event files go.") }
+      return EventLog(folder: "\(output)/events")
+    }
+
     func apply(to choices: inout Choices) throws {
       choices.epochs = epochs
       choices.maximalSteps = maxSteps
@@ -166,7 +185,27 @@
         choices.learningRate = try PerRule(learningRate, option: "--learning-rate", kind: "a number") { Double($0) }
       }
       choices.reduction = try reduction.map { try GradientReduction(named: $0) }
+      choices.reportsMessages = log != nil
+      choices.memoryLimit = try memoryLimit.map(byteCount)
     }
+  }
+
+  /// What training can be logged as.
+  enum NamedLog: String, Named {
+    case tensorboard
+
+    static let noun = "log"
+  }
+
+  /// The bytes that `500M` or `2G` says; letters are powers of 1000.
+  func byteCount(_ text: String) throws -> Int {
+    let units: [Character: Double] = ["K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12]
+    let unit = text.last.flatMap { units[Character($0.uppercased())] }
+    let number = Double(unit == nil ? text : String(text.dropLast()))
+    guard let number, number > 0, number * (unit ?? 1) < 1e18 else {
+      throw SettingsError("--memory-limit takes a number of bytes, such as 500M or 2G; \"\(text)\" is none.")
+    }
+    return Int(number * (unit ?? 1))
   }
 
   enum OutputFormat: String, Named {

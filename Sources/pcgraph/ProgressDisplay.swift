@@ -34,6 +34,7 @@
       switch progress {
       case .step(let step): show(step)
       case .epoch(let epoch): show(epoch, inJSON: inJSON)
+      case .messages, .sample: break
       }
     }
 

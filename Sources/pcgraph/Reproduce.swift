@@ -43,6 +43,10 @@
     var threads: Int?
 
     @Option(
+      help: "tensorboard: event files of all training in events/ of the folder.", completion: .list(NamedLog.names))
+    var log: String?
+
+    @Option(
       help: "text, or json: an object for each experiment on standard output.", completion: .list(OutputFormat.names))
     var format = OutputFormat.text.rawValue
 
@@ -59,6 +63,7 @@
         reproduction.seedCount = seeds
         reproduction.dataDirectory = dataDir
         reproduction.threads = threads
+        reproduction.logsEvents = try log.map { try NamedLog(named: $0) } != nil
 
         var display = ProgressDisplay(format)
         try reproduction.run { progress in

@@ -39,6 +39,13 @@
     }
   }
 
+  extension EventLog {
+    /// Says on standard error what could not be written; the results are not concerned.
+    func report() {
+      do { try finish() } catch { printToStandardError("The event files are incomplete: \(error)") }
+    }
+  }
+
   /// Turns an error into one line on standard error and the exit code 1.
   func reportingFailure(_ body: () throws -> Void) throws {
     do {

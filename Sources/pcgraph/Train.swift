@@ -27,10 +27,15 @@
         try inference.apply(to: &choices)
         try training.apply(to: &choices)
 
+        let log = try training.eventLog()
         let session = try Session(choices, output: training.output)
         let display = ProgressDisplay(format)
-        let (result, network) = try session.experiment.train { display.show($0) }
+        let (result, network) = try session.experiment.train { progress in
+          log?.record(progress)
+          display.show(progress)
+        }
         display.finish()
+        defer { log?.report() }
         switch format {
         case .text: printResult("\(result.table)\n\n\(RuleResult.legend)")
         case .json: printResult("\(result.json)")

@@ -96,7 +96,7 @@ import Testing
               results: [View(buffer: 0, strides: [1])], alpha: .constant(0.5))
           ])
       ])
-    let executable = try CPU(threads: 2).compile(program, batchSize: 64, bindings: [:])
+    let executable = try CPU(threads: 2, leastShared: 0).compile(program, batchSize: 64, bindings: [:])
     let smallest = Array(repeating: Double(Float.leastNormalMagnitude), count: 256)
     smallest.withUnsafeBufferPointer { executable.upload($0, to: 0) }
     executable.run([Passage(section: 0)])
@@ -139,7 +139,7 @@ import Testing
         .contract(extents: [1, 1, n]),
         operands: [View(buffer: y, strides: [0, 0, 1]), View(buffer: shared, strides: [0, 0, 1])],
         results: [View(buffer: half, strides: [1, 1, 0])]))
-    let observed = try experiment.run(on: CPU(threads: 2, instructionSet: set))
+    let observed = try experiment.run(on: CPU(threads: 2, instructionSet: set, leastShared: 0))
     let expected = try experiment.run(on: Reference())
     for buffer in [sum, product, filter, half] {
       let problem = discrepancy(observed[buffer], expected[buffer]) { 1e-5 * abs(expected[buffer][$0]) }

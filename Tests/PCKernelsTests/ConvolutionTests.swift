@@ -76,7 +76,7 @@ private func dense(_ buffer: Int, _ extents: [Int]) -> View {
   ]
 
   private func backends() throws -> [any Backend] {
-    try [Reference()] + supportedSets.map { try CPU(threads: 2, instructionSet: $0) }
+    try [Reference()] + supportedSets.map { try CPU(threads: 2, instructionSet: $0, leastShared: 0) }
   }
 
   /// ⟨m, conv(x, w)⟩ is linear in x and in w, so its two gradients are read off at unit vectors: against random ones

@@ -11,7 +11,7 @@ import Testing
     batched: Bool, batch: Int, alpha: Double = 1, beta: Double = 0, extraResult: (View, Int)? = nil,
     expected: [Double], extraExpected: [Double]? = nil, sourceLocation: SourceLocation = #_sourceLocation
   ) throws {
-    for backend in [Reference(), try CPU(threads: 2)] as [any Backend] {
+    for backend in [Reference(), try CPU(threads: 2, leastShared: 0)] as [any Backend] {
       var experiment = Experiment(batch: batch)
       var views: [View] = []
       for (view, values, isBatched) in operands {

@@ -176,7 +176,8 @@ private func sequence(batch: Int, length: Int, dice: inout Dice) -> Experiment {
         #expect(problem == nil, "\(buffer.name), batch \(batch): \(problem ?? "")")
       }
       for threads in [2, 3] {
-        let several = try experiment.run(on: CPU(threads: threads, instructionSet: set), slots: [0.2, 0.8])
+        let several = try experiment.run(
+          on: CPU(threads: threads, instructionSet: set, leastShared: 0), slots: [0.2, 0.8])
         #expect(several == one, "\(threads) threads, batch \(batch)")
       }
     }
@@ -189,7 +190,8 @@ private func sequence(batch: Int, length: Int, dice: inout Dice) -> Experiment {
       let experiment = trainingStep(batch: batch, dice: &dice)
       let one = try experiment.run(on: CPU(threads: 1, instructionSet: set), slots: [0.2, 0.8])
       for threads in [2, 3, 5] {
-        let several = try experiment.run(on: CPU(threads: threads, instructionSet: set), slots: [0.2, 0.8])
+        let several = try experiment.run(
+          on: CPU(threads: threads, instructionSet: set, leastShared: 0), slots: [0.2, 0.8])
         #expect(several == one, "\(threads) threads, batch \(batch)")
       }
     }
@@ -202,7 +204,7 @@ private func sequence(batch: Int, length: Int, dice: inout Dice) -> Experiment {
       var dice = Dice(seed: UInt64(batch))
       let experiment = trainingStep(batch: batch, dice: &dice)
       let expected = try experiment.run(on: Reference(), slots: [0.2, 0.8])
-      let observed = try experiment.run(on: CPU(threads: 2, instructionSet: set), slots: [0.2, 0.8])
+      let observed = try experiment.run(on: CPU(threads: 2, instructionSet: set, leastShared: 0), slots: [0.2, 0.8])
       for (index, buffer) in experiment.program.buffers.enumerated() {
         let largest = expected[index].reduce(0) { max($0, abs($1)) }
         let problem = discrepancy(observed[index], expected[index]) { _ in 5e-6 * largest }
@@ -215,7 +217,7 @@ private func sequence(batch: Int, length: Int, dice: inout Dice) -> Experiment {
   @Test func runsRepeat() throws {
     var dice = Dice(seed: 1)
     let experiment = trainingStep(batch: 33, dice: &dice)
-    let cpu = try CPU(threads: 2)
+    let cpu = try CPU(threads: 2, leastShared: 0)
     let first = try experiment.run(on: cpu, slots: [0.2, 0.8])
     for _ in 0..<20 { #expect(try experiment.run(on: cpu, slots: [0.2, 0.8]) == first) }
   }
@@ -224,7 +226,7 @@ private func sequence(batch: Int, length: Int, dice: inout Dice) -> Experiment {
   @Test func executablesTakeTurns() async throws {
     var dice = Dice(seed: 2)
     let experiment = trainingStep(batch: 40, dice: &dice)
-    let cpu = try CPU(threads: 2)
+    let cpu = try CPU(threads: 2, leastShared: 0)
     let expected = try experiment.run(on: cpu, slots: [0.2, 0.8])
     let work = experiment
     let results = try await withThrowingTaskGroup(of: [[Double]].self) { group in

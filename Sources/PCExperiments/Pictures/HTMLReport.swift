@@ -221,7 +221,8 @@ extension HTMLReport {
     dd { margin: 0; overflow-wrap: anywhere; font-variant-numeric: tabular-nums }
     code { font: 0.88em/1.4 ui-monospace, 'SF Mono', Menlo, Consolas, 'DejaVu Sans Mono', monospace }
     p code, dd code, li code, td code { background: var(--tint); border-radius: 3px; padding: 0.1em 0.3em }
-    pre { background: var(--tint); border-radius: 6px; padding: 0.9rem 1.1rem; overflow-x: auto; margin: 1.2rem 0 }
+    pre { background: var(--tint); border-radius: 6px; padding: 0.9rem 1.1rem; overflow-x: auto; margin: 1.2rem 0;
+      white-space: pre-wrap }
     details { border-top: 1px solid var(--grid); border-bottom: 1px solid var(--grid); margin: 1.4rem 0; padding: 0.6rem 0 }
     details + details { border-top: 0; margin-top: -1.4rem }
     summary { cursor: pointer; font-weight: 600; font-size: 0.94rem }
@@ -234,7 +235,6 @@ extension HTMLReport {
       h2 { break-after: avoid; margin-top: 1.6rem }
       figure, .table, tr, dl { break-inside: avoid }
       figure svg { min-width: 0 !important; max-height: 215mm }
-      pre { white-space: pre-wrap }
       * { print-color-adjust: exact; -webkit-print-color-adjust: exact }
     }
 

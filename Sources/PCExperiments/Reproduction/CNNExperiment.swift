@@ -139,6 +139,12 @@ package struct CNNExperiment: PaperExperiment {
           stepMilliseconds: Statistics(report.stepSeconds).median * 1000))
       notes.result.updates = trainer.updateCount
       notes.largestPullback = 0
+      if settings.logsEvents {
+        let messages = try trainer.network.messagesByVertex(rule.rule, on: feeds(report.epoch).feed(0))
+        progress(
+          .messages(
+            MessageProgress(rule: rule.name, seed: chosen.seeds[0], epoch: report.epoch, byVertex: messages)))
+      }
       progress(
         .epoch(
           EpochProgress(

@@ -79,7 +79,8 @@ extension CharacterExperiment {
       return "in the \(setting == .modern ? "modern" : "paper's") setting the held-out text costs "
         + ends.joined(separator: " and ") + " \(unit(setting))\(gap ?? "")"
     }
-    return sentences.joined(separator: "; ") + "."
+    let text = sentences.joined(separator: "; ")
+    return text.prefix(1).uppercased() + text.dropFirst() + "."
   }
 
   // MARK: Figures

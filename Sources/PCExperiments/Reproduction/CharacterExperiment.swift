@@ -163,6 +163,15 @@ package struct CharacterExperiment: PaperExperiment {
           after: text.vocabulary.contains("\n") ? "\n" : text.decode(text.codes.prefix(1)),
           count: settings.isQuick ? 200 : 400, temperature: 0.8, seed: work.number))
       notes.result.stepMilliseconds = Statistics(report.stepSeconds).median * 1000
+      if let sample = notes.result.samples.last {
+        progress(.sample(SampleProgress(rule: work.rule, seed: work.number, epoch: report.epoch, text: sample)))
+      }
+      if settings.logsEvents {
+        let feed = try Self.feeds(text.training, work, epoch: 1).feed(0)
+        let messages = try trainer.network.messagesByVertex(rule, on: feed)
+        progress(
+          .messages(MessageProgress(rule: work.rule, seed: work.number, epoch: report.epoch, byVertex: messages)))
+      }
       if work.rule == .fixed { try Self.measure(work, trainer, Self.feeds(text.training, work, epoch: 1), &notes) }
       progress(
         .epoch(

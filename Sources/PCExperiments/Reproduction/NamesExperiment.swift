@@ -140,6 +140,13 @@ package struct NamesExperiment: PaperExperiment {
       notes.balancedAccuracy.append(matrix.balancedAccuracy ?? .nan)
       notes.confusion = matrix.counts
       notes.stepMilliseconds = Statistics(report.stepSeconds).median * 1000
+      if settings.logsEvents {
+        let draw = names.training.draw(report.epoch * work.drawsPerPoint, seed: work.number)
+        let messages = try trainer.network.messagesByVertex(rule, on: Self.feed([draw.name], draw.language))
+        progress(
+          .messages(
+            MessageProgress(rule: work.rule, seed: work.number, epoch: report.epoch, byVertex: messages)))
+      }
       progress(
         .epoch(
           EpochProgress(
@@ -254,7 +261,7 @@ extension NamesExperiment {
   }
 
   private static func outcome(_ finished: [Finished]) -> String {
-    pair(finished, \.heldOutAccuracy).sentence(of: "accuracy on held-out names") + " On the last names drawn: "
+    pair(finished, \.heldOutAccuracy).sentence(of: "Accuracy on held-out names") + " On the last names drawn: "
       + pair(finished, \.runningAccuracy).sentence(of: "running accuracy")
   }
 

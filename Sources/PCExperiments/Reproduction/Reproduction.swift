@@ -47,6 +47,8 @@ package struct Reproduction: Sendable {
   package var dataDirectory: String?
   /// Threads of the CPU backend; nil for as many as there are processors. Results do not depend on them.
   package var threads: Int?
+  /// Whether training leaves event files for TensorBoard, under `events/` of the output folder.
+  package var logsEvents = false
   /// What results are labelled with.
   package var provenance: Provenance
 
@@ -109,7 +111,12 @@ extension Reproduction {
       provenance.started = currentTime()
       let start = clock.now
       let checkpoint = try archive.checkpoint(of: work, Experiment.self)
-      let result = try experiment.perform(work, checkpoint: checkpoint) { progress(.training($0)) }
+      let log = logsEvents ? try archive.eventLog(of: work, Experiment.self) : nil
+      let result = try experiment.perform(work, checkpoint: checkpoint) {
+        log?.record($0)
+        progress(.training($0))
+      }
+      try log?.finish()
       provenance.seconds = (clock.now - start).seconds
       try archive.keep(FinishedWork(work: work, result: result, provenance: provenance), of: Experiment.self)
     }

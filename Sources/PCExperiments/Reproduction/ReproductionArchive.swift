@@ -44,6 +44,7 @@ package final class ReproductionArchive {
   private static let recordName = "reproduce.json"
   private static let workName = "work"
   private static let pageName = "index.html"
+  private static let eventsName = "events"
 
   /// Looks at the folder, if there is one; it is made when the first piece of work begins.
   ///
@@ -137,6 +138,12 @@ package final class ReproductionArchive {
     try claim(Self.workName)
     try makeFolders(place(E.name.rawValue))
     return place(fileName(of: work, E.self).dropLast(".json".count) + ".checkpoint")
+  }
+
+  /// Event files of a piece, in `events/EXPERIMENT/PIECE`.
+  func eventLog<E: PaperExperiment>(of work: E.Work, _: E.Type) throws -> EventLog {
+    try claim(Self.eventsName)
+    return EventLog(folder: "\(path)/\(Self.eventsName)/\(E.name.rawValue)", runName: work.name)
   }
 
   /// Keeps a finished piece, and removes its checkpoint.

@@ -47,6 +47,10 @@ public struct Choices: Sendable {
   public var seed: UInt64 = 0
   /// The seeds are `seed`, `seed` + 1, …, so many.
   public var seedCount = 1
+  /// Whether training reports what vertices send, after each epoch; costs one more batch of inference.
+  public var reportsMessages = false
+  /// Bytes that parameters and plans may take; by default as many as the machine has.
+  public var memoryLimit: Int?
   /// Where to compute.
   public var backend = NamedBackend.cpu
   /// Threads of the CPU backend; by default as many as there are processors. Results do not depend on them.

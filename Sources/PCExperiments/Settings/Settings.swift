@@ -35,6 +35,10 @@ public struct Settings: Sendable {
   public var batchSize: Int
   /// Each draws parameters and an order of the examples, which all rules share.
   public var seeds: [UInt64]
+  /// Whether training reports what vertices send, after each epoch.
+  public var reportsMessages: Bool
+  /// Bytes that parameters and plans may take; nil for as many as the machine has.
+  public var memoryLimit: Int?
   /// Where to compute.
   public var backend: NamedBackend
   /// Threads of the CPU backend; nil for as many as there are processors.
@@ -63,6 +67,8 @@ public struct Settings: Sendable {
     epochs = choices.epochs
     maximalSteps = choices.maximalSteps
     batchSize = choices.batchSize
+    reportsMessages = choices.reportsMessages
+    memoryLimit = choices.memoryLimit
     backend = choices.backend
     threads = choices.threads
     instructionSet = choices.instructionSet
@@ -112,6 +118,7 @@ public struct Settings: Sendable {
     if let maximalSteps { try Self.check("the largest number of training steps", maximalSteps, in: 1...Int.max) }
     try Self.check("the batch size", batchSize, in: 1...Int.max)
     if let threads { try Self.check("the number of threads", threads, in: 1...1024) }
+    if let memoryLimit { try Self.check("the memory limit", memoryLimit, in: 1...Int.max) }
     if let instructionSet {
       guard backend == .cpu else {
         throw SettingsError("The backend \(backend.rawValue) has no instruction sets; --isa goes with --backend cpu.")

@@ -276,6 +276,8 @@ typedef struct {
 } pc_block;
 
 typedef struct {
+  /// One thread does it all: there is too little between two meetings to share.
+  bool alone;
   const pc_call *calls;
   const pc_span *spans;
   const pc_phase *phases;

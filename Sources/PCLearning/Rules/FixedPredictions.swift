@@ -92,12 +92,15 @@ public struct FixedPredictions: IterativeRule {
     case .stepwise: writeStepwise(plan)
     case .closedForm:
       let certificate = Certificate(steps: steps, rate: rate)
+      let blocks = blocks(of: plan.graph)
+      // What is left out along a path adds up over its blocks.
+      let tolerance = plan.epsilon / Double(max(blocks.count, 1))
       ClosedForm(
-        blocks: blocks(of: plan.graph),
+        blocks: blocks,
         part: { depth, ancestors in
           // See `ClosedForm` for both conditions.
-          if certificate.coefficient(depth) < plan.epsilon { return .dropped }
-          return certificate.shortfall(depth + ancestors) < plan.epsilon ? .pooled : .depth(depth)
+          if certificate.coefficient(depth) < tolerance { return .dropped }
+          return certificate.shortfall(depth + ancestors) < tolerance ? .pooled : .depth(depth)
         }, coefficient: { .constant(certificate.coefficient($0)) }
       ).write(plan)
     case .equilibrium:

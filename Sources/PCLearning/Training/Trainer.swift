@@ -409,6 +409,17 @@ extension Duration {
 }
 
 extension Trainer {
+  /// The bytes of parameters, the optimiser's state and the training plan for batches of this size and, for sequences of
+  /// the usual length or `length` steps. Computed; nothing is allocated.
+  public func byteCount(batchSize: Int, length: Int? = nil) throws -> Int {
+    var feed = Feed(count: batchSize, [:])
+    feed.length = length
+    let plan = try network.plan(rule, for: feed, optimizer: optimizer, clipping: clipping).plan
+    let number = network.backend.epsilon < 0x1p-23 ? 8 : 4
+    let kept = plan.program.buffers.filter(\.isPersistent).reduce(0) { $0 + $1.count }
+    return try network.backend.byteCount(of: plan.program, batchSize: batchSize) + number * kept
+  }
+
   /// Multiply-adds of the matrix and convolution work that one training step cannot do without: what its time can be
   /// measured against. For a rule with steps those of its T steps alone, for any other those of the whole step.
   public func floorMultiplyAdds(batchSize: Int) throws -> Int {
