@@ -30,7 +30,8 @@ public final class Embedding {
   ) -> Value {
     let graph = labels.value.graph
     if let table, table.shape.extents[0] != labels.classes {
-      fatalError("\(file):\(line): \(name) has \(table.shape.extents[0]) vectors, and there are \(labels.classes) labels")
+      fatalError(
+        "\(file):\(line): \(name) has \(table.shape.extents[0]) vectors, and there are \(labels.classes) labels")
     }
     let table =
       table
