@@ -171,24 +171,32 @@ def optimizer_fixture():
 
 
 def recurrent_fixture(kind, layers, bidirectional, lengths, features=3, hidden=4, classes=3):
-    """PyTorch's own nn.RNN, nn.GRU or nn.LSTM over sequences of `lengths`, each run alone, with a head on the last output.
+    """PyTorch's own nn.RNN (tanh or relu), nn.GRU or nn.LSTM (projected to 3 or not) over sequences of `lengths`, each run alone, with a head on the last output.
 
     Our weights are the transposes of PyTorch's; its second bias is 0 but for the GRU's candidate.
     """
-    module = {"rnn": torch.nn.RNN, "gru": torch.nn.GRU, "lstm": torch.nn.LSTM}[kind](
-        features, hidden, num_layers=layers, bidirectional=bidirectional, batch_first=True
+    network, options = {
+        "rnn": (torch.nn.RNN, {}),
+        "relu": (torch.nn.RNN, {"nonlinearity": "relu"}),
+        "gru": (torch.nn.GRU, {}),
+        "lstm": (torch.nn.LSTM, {}),
+        "projected": (torch.nn.LSTM, {"proj_size": 3}),
+    }[kind]
+    module = network(
+        features, hidden, num_layers=layers, bidirectional=bidirectional, batch_first=True, **options
     )
-    parts = {"rnn": 1, "gru": 3, "lstm": 4}[kind]
+    parts = {"rnn": 1, "relu": 1, "gru": 3, "lstm": 4, "projected": 4}[kind]
+    state = options.get("proj_size", hidden)
     directions = ["", "_reverse"][: 2 if bidirectional else 1]
     parameters, stream = [], 10
     for layer in range(layers):
-        width = features if layer == 0 else hidden * len(directions)
+        width = features if layer == 0 else state * len(directions)
         for direction in directions:
             suffix, name = f"l{layer}{direction}", f"layer{layer}{direction}"
             with torch.no_grad():
                 values = {
                     "input": fixture_numbers([width, parts * hidden], stream, 0.8),
-                    "recurrent": fixture_numbers([hidden, parts * hidden], stream + 1, 0.8),
+                    "recurrent": fixture_numbers([state, parts * hidden], stream + 1, 0.8),
                     "bias": fixture_numbers([parts * hidden], stream + 2, 0.3),
                 }
                 getattr(module, f"weight_ih_{suffix}").copy_(values["input"].T)
@@ -198,9 +206,11 @@ def recurrent_fixture(kind, layers, bidirectional, lengths, features=3, hidden=4
                 if kind == "gru":
                     second[2 * hidden :] = fixture_numbers([hidden], stream + 3, 0.3)
                 getattr(module, f"bias_hh_{suffix}").copy_(second)
+                if kind == "projected":
+                    getattr(module, f"weight_hr_{suffix}").copy_(fixture_numbers([hidden, state], stream + 3, 0.8).T)
             parameters.append((name, suffix))
             stream += 4
-    head = fixture_numbers([hidden * len(directions), classes], 5, 0.8).requires_grad_()
+    head = fixture_numbers([state * len(directions), classes], 5, 0.8).requires_grad_()
     length = max(lengths)
     x = fixture_numbers([len(lengths), length, features], 1, 1)
     label = torch.from_numpy((fixture_words(len(lengths), 2) % np.uint64(classes)).astype(np.int64))
@@ -208,7 +218,7 @@ def recurrent_fixture(kind, layers, bidirectional, lengths, features=3, hidden=4
     for example, own in enumerate(lengths):
         # Shorter sequences stand at the end of their row, behind the padding.
         output, _ = module(x[example : example + 1, length - own :])
-        last = torch.cat([output[:, -1, :hidden]] + ([output[:, 0, hidden:]] if bidirectional else []), 1)
+        last = torch.cat([output[:, -1, :state]] + ([output[:, 0, state:]] if bidirectional else []), 1)
         total = total + F.cross_entropy(last @ head, label[example : example + 1], reduction="sum")
     total.backward()
     gradients = {"head.weight": head.grad.flatten().tolist()}
@@ -216,6 +226,8 @@ def recurrent_fixture(kind, layers, bidirectional, lengths, features=3, hidden=4
         gradients[f"{name}.input"] = getattr(module, f"weight_ih_{suffix}").grad.T.flatten().tolist()
         gradients[f"{name}.recurrent"] = getattr(module, f"weight_hh_{suffix}").grad.T.flatten().tolist()
         gradients[f"{name}.bias"] = getattr(module, f"bias_ih_{suffix}").grad.tolist()
+        if kind == "projected":
+            gradients[f"{name}.projection"] = getattr(module, f"weight_hr_{suffix}").grad.T.flatten().tolist()
         if kind == "gru":
             gradients[f"{name}.candidate bias"] = getattr(module, f"bias_hh_{suffix}").grad[2 * hidden :].tolist()
     return {
@@ -254,7 +266,7 @@ if __name__ == "__main__":
         "recurrent",
         [
             recurrent_fixture(kind, layers, bidirectional, lengths)
-            for kind in ("rnn", "gru", "lstm")
+            for kind in ("rnn", "relu", "gru", "lstm", "projected")
             for layers, bidirectional in ((1, False), (2, False), (1, True), (2, True))
             for lengths in ([5, 5], [5, 2, 4])
         ],

@@ -287,6 +287,24 @@ final class ReferenceExecutable: Executable {
         next += 1
       }
 
+    case .gather(let extents, let rows, let width):
+      let table = strides[1]
+      forEachOffset(extents, [strides[0]]) { at in
+        let row = Int(memory[0][at[0]])
+        for j in 0..<width {
+          if (0..<rows).contains(row) { sums[next] += memory[1][row * table[0] + j * table[1]] }
+          next += 1
+        }
+      }
+
+    case .gatherGradient(let extents, let rows, let width):
+      let message = strides[1]
+      forEachOffset(extents, [strides[0], Array(message.dropLast())]) { at in
+        let row = Int(memory[0][at[0]])
+        guard (0..<rows).contains(row) else { return }
+        for j in 0..<width { sums[row * width + j] += memory[1][at[1] + j * message[extents.count]] }
+      }
+
     case .foreign(let foreign):
       let arguments = foreign.operandCounts.enumerated().map { k, count in
         (0..<count).map { memory[k][$0 * strides[k][0]] }

@@ -56,6 +56,8 @@ const pc_set SET = {
             [PC_KERNEL_MAX_POOL] = max_pool,
             [PC_KERNEL_MAX_POOL_GRADIENT] = max_pool_gradient,
             [PC_KERNEL_ONE_HOT] = one_hot,
+            [PC_KERNEL_GATHER] = gather,
+            [PC_KERNEL_GATHER_GRADIENT] = gather_gradient,
             [PC_KERNEL_COMBINE] = combine,
             [PC_KERNEL_FOREIGN] = pc_call_foreign,
         },

@@ -211,3 +211,76 @@ static void one_hot(const void *parameters, const pc_work *work) {
       o, 0, out_tile(&o->result, work), in_tile(&o->x, work), work->coefficients[o->alpha],
       work->coefficients[o->beta]);
 }
+
+// MARK: Rows of a table
+
+static void gather_axis(
+    const pc_gather *g, int64_t axis, float *values, const float *indices, const float *table, float alpha,
+    float beta) {
+  if (axis < g->rank) {
+    const pc_axis *a = g->axes + axis;
+    for (int64_t i = 0; i < a->count; i++)
+      gather_axis(g, axis + 1, values + i * a->result, indices + i * a->x, table, alpha, beta);
+    return;
+  }
+  for (int64_t l = 0; l < g->lanes; l++) {
+    const int64_t row = (int64_t)indices[l * g->indices.lane];
+    const bool is_there = row >= 0 && row < g->rows;
+    const float *from = table + (is_there ? row : 0) * g->table_row + l * g->table.lane;
+    float *to = values + l * g->values.lane;
+    for (int64_t j = 0; j < g->width; j++) {
+      const float value = is_there ? alpha * from[j * g->table_column] : 0;
+      float *result = to + j * g->value_column;
+      *result = beta == 0 ? value : beta * *result + value;
+    }
+  }
+}
+
+static void gather(const void *parameters, const pc_work *work) {
+  const pc_gather *g = parameters;
+  gather_axis(
+      g, 0, out_tile(&g->values, work), in_tile(&g->indices, work), in_tile(&g->table, work),
+      work->coefficients[g->alpha], work->coefficients[g->beta]);
+}
+
+static void gather_gradient_axis(
+    const pc_gather *g, int64_t axis, int64_t live, int64_t first, int64_t last, const float *values,
+    const float *indices, float *table, float alpha) {
+  if (axis < g->rank) {
+    const pc_axis *a = g->axes + axis;
+    for (int64_t i = 0; i < a->count; i++)
+      gather_gradient_axis(
+          g, axis + 1, live, first, last, values + i * a->result, indices + i * a->x, table, alpha);
+    return;
+  }
+  for (int64_t l = 0; l < live; l++) {
+    const int64_t row = (int64_t)indices[l * g->indices.lane];
+    if (row < 0 || row >= g->rows) continue;
+    float *to = table + row * g->table_row + l * g->table.lane;
+    const float *from = values + l * g->values.lane;
+    for (int64_t j = first; j < last; j++) to[j * g->table_column] += alpha * from[j * g->value_column];
+  }
+}
+
+/// Threads have columns of their own, so that the sum of a row has the order of tiles, positions and examples.
+static void gather_gradient(const void *parameters, const pc_work *work) {
+  const pc_gather *g = parameters;
+  const float alpha = work->coefficients[g->alpha], beta = work->coefficients[g->beta];
+  const int64_t first = g->width * work->part / work->parts;
+  const int64_t last = g->width * (work->part + 1) / work->parts;
+  float *table = out_tile(&g->table, work);
+  const int64_t examples = g->table.lane == 0 ? 1 : g->lanes;
+  for (int64_t row = 0; row < g->rows; row++)
+    for (int64_t j = first; j < last; j++)
+      for (int64_t l = 0; l < examples; l++) {
+        float *old = table + row * g->table_row + j * g->table_column + l * g->table.lane;
+        *old = beta == 0 ? 0 : beta * *old;
+      }
+  for (int64_t tile = 0; tile < g->tiles; tile++) {
+    const pc_work at = {.tile = g->sums ? tile : work->tile};
+    const int64_t rest = g->batch - tile * g->lanes;
+    gather_gradient_axis(
+        g, 0, rest < g->lanes ? rest : g->lanes, first, last, in_tile(&g->values, &at), in_tile(&g->indices, &at),
+        table, alpha);
+  }
+}

@@ -110,6 +110,31 @@ extension Lowering {
       kind(result, .alone), reads: [x], writes: [result])
   }
 
+  /// Rows of a table by index, or, where the table is the result, rows added to it.
+  mutating func lowerGather(
+    _ extents: [Int], _ rows: Int, _ width: Int, values: View, table: View, _ instruction: Instruction
+  ) {
+    let isGradient = instruction.results[0] == table
+    let index = operand(instruction.operands[0])
+    let values = operand(values)
+    let table = operand(table)
+    let axes = Lowering.axes(extents, result: Array(values.strides.dropLast()), x: index.strides)
+    // Without an example in the table, all tiles add to it.
+    let sums = isGradient && !table.isBatched && (index.isBatched || values.isBatched)
+    let parameters = pc_gather(
+      alpha: coefficient(instruction.alpha), beta: coefficient(instruction.beta),
+      lanes: lanes([index, values, table]), sums: sums, tiles: sums ? Int64(tiles) : 1,
+      batch: sums ? Int64(batchSize) : lanes([index, values, table]), rows: extents.contains(0) ? 0 : Int64(rows),
+      width: Int64(width), indices: index.place, table: table.place, values: values.place,
+      table_row: Int64(table.strides[0]), table_column: Int64(table.strides[1]),
+      value_column: Int64(values.strides[extents.count]), rank: Int64(axes.count), axes: array(axes))
+    if isGradient {
+      call(PC_KERNEL_GATHER_GRADIENT, parameters, kind(table, .together), reads: [index, values], writes: [table])
+    } else if !extents.contains(0) {
+      call(PC_KERNEL_GATHER, parameters, kind(values, .alone), reads: [index, table], writes: [values])
+    }
+  }
+
   mutating func lower(_ foreign: Foreign, _ instruction: Instruction) {
     let result = operand(instruction.results[0])
     let operands = instruction.operands.map(operand)

@@ -135,6 +135,10 @@ struct Lowering {
     case .maxPool(let pooling): lower(pooling, instruction, isGradient: false)
     case .maxPoolGradient(let pooling): lower(pooling, instruction, isGradient: true)
     case .oneHot(let extents, let classes): lowerOneHot(extents, classes, instruction)
+    case .gather(let extents, let rows, let width):
+      lowerGather(extents, rows, width, values: instruction.results[0], table: instruction.operands[1], instruction)
+    case .gatherGradient(let extents, let rows, let width):
+      lowerGather(extents, rows, width, values: instruction.operands[1], table: instruction.results[0], instruction)
     case .foreign(let foreign): lower(foreign, instruction)
     }
   }

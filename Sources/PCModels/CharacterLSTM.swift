@@ -32,12 +32,10 @@ extension Model {
       switch setting {
       case .paper:
         let weights = Initializer.normal(standardDeviation: 0.05)
-        let embedding = graph.parameter(
-          "embedding", [vocabulary, vocabulary], .normal(standardDeviation: 1), isTrainable: false)
         let start = ["hidden", "cell"].map {
           graph.parameter("lstm.start.\($0)", [1, hidden], weights, isTrainable: false)
         }
-        let embedded = graph.vertex("embedded", .deterministic) { matmul(characters.oneHot(), embedding) }
+        let embedded = Embedding("embedding", width: vocabulary, isTrainable: false)(characters, .deterministic)
         let states = LSTM("lstm", hidden, initializer: weights)(embedded, initial: start).stacked()
         graph.loss(.squaredError(Dense("readout", vocabulary, initializer: weights)(states), next))
       case .modern:

@@ -1,7 +1,7 @@
 /// The closed vocabulary of tensor instructions: what a backend must be able to execute, and all that it must.
 ///
 /// Every primitive is stated for one example. `extents` span its index space, and each operand's and result's `View`
-/// has one stride for each extent (convolution, pooling and one-hot say their own order of strides below). Nothing
+/// has one stride for each extent (convolution, pooling, one-hot and gather say their own order of strides below). Nothing
 /// here knows a scalar type, a batch or a machine.
 public enum Primitive: Sendable, Hashable {
   /// `result[i…] = f(operand₀[i…], …)`; as many operands as `Elementwise.arity` says.
@@ -41,6 +41,14 @@ public enum Primitive: Sendable, Hashable {
   /// `result[i…, c] = 1 if operand[i…] == c else 0`; the operand is an index buffer. Operand: strides over `extents`;
   /// result: strides over `extents + [classes]`.
   case oneHot(extents: [Int], classes: Int)
+
+  /// `result[i…, j] = table[index[i…], j]`; an index outside of 0 ..< `rows` gives zeros. Operands: the index buffer (strides
+  /// over `extents`), the table (strides: row, column). Result: strides over `extents + [width]`.
+  case gather(extents: [Int], rows: Int, width: Int)
+
+  /// The transpose of `gather` in the table: `result[index[i…], j] += message[i…, j]`, from 0. Operands: the index buffer, the
+  /// message (as the result of `gather`). Result: as the table; summed over the examples where it is not batched.
+  case gatherGradient(extents: [Int], rows: Int, width: Int)
 
   /// A user's own code.
   case foreign(Foreign)

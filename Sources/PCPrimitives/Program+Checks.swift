@@ -11,6 +11,8 @@ extension Primitive {
     case .maxPool(let p): [p.imageExtents]
     case .maxPoolGradient(let p): [p.messageExtents, p.messageExtents]
     case .oneHot(let extents, _): [extents]
+    case .gather(let extents, let rows, let width): [extents, [rows, width]]
+    case .gatherGradient(let extents, _, let width): [extents, extents + [width]]
     case .foreign(let f): f.operandCounts.map { [$0] }
     }
   }
@@ -25,6 +27,8 @@ extension Primitive {
     case .maxPool(let p): [p.messageExtents, p.messageExtents]
     case .maxPoolGradient(let p): [p.imageExtents]
     case .oneHot(let extents, let classes): [extents + [classes]]
+    case .gather(let extents, _, let width): [extents + [width]]
+    case .gatherGradient(_, let rows, let width): [[rows, width]]
     case .foreign(let f): [[f.resultCount]]
     }
   }
@@ -41,7 +45,7 @@ extension Primitive {
   /// Whether the primitive may sum its values over the examples into a result that is not batched.
   public var canSumOverExamples: Bool {
     switch self {
-    case .reduce(.sum, _, _), .contract, .convolveFilterGradient: true
+    case .reduce(.sum, _, _), .contract, .convolveFilterGradient, .gatherGradient: true
     default: false
     }
   }
@@ -68,6 +72,8 @@ extension Primitive {
     case .maxPool: "max pool"
     case .maxPoolGradient: "max pool, gradient"
     case .oneHot: "one hot"
+    case .gather: "gather"
+    case .gatherGradient: "gather, gradient"
     case .foreign(let foreign): "foreign \(foreign.name)"
     }
   }

@@ -38,6 +38,8 @@ import Testing
     Rule(Slice(axis: -1, 1..<3), [2, .batch, 4], gives: [2, .batch, 2]),
     Rule(Transpose([2, 0, 1]), [.batch, 2, 3], gives: [3, .batch, 2]),
     Rule(OneHot(classes: 5), [.batch, 2], gives: [.batch, 2, 5]),
+    Rule(Gather(), [.batch, 2], [7, 3], gives: [.batch, 2, 3]),
+    Rule(Dropout(rate: 0.5), [.batch, 2], [.batch, 1], gives: [.batch, 2]),
     Rule(Prior(shape: [.batch, 3]), [3], gives: [.batch, 3]),
 
     // The batch keeps its place among the elements, with the factors that it meets.

@@ -72,6 +72,12 @@ import Testing
       return Case(primitive: .convolveFilterGradient(c), terms: c.output.count)
     case 6:
       return Case(primitive: .oneHot(extents: extents(0...2), classes: size(1...7)), terms: 1)
+    case 7:
+      return Case(primitive: .gather(extents: extents(0...2), rows: size(1...9), width: size(1...40)), terms: 1)
+    case 8:
+      let all = extents(0...2)
+      return Case(
+        primitive: .gatherGradient(extents: all, rows: size(1...9), width: size(1...40)), terms: all.reduce(1, *))
     default:
       let counts = extents(1...2, 1...5)
       let foreign = Foreign(name: "mixture", operandCounts: counts, resultCount: 4) { arguments in
@@ -82,7 +88,7 @@ import Testing
     }
   }
 
-  @Test(arguments: supportedSets, 0..<8)
+  @Test(arguments: supportedSets, 0..<10)
   func agreesWithReference(set: CPU.InstructionSet, kind: Int) throws {
     let cpu = try CPU(threads: 2, instructionSet: set, leastShared: 0)
     for round in 0..<220 {
@@ -111,9 +117,14 @@ import Testing
         let batched = Int.random(in: 0..<3, using: &dice) != 0
         let count = layout.count * (batched ? batch : 1)
         var values = dice.reals(count, in: sample.range)
-        if case .oneHot(_, let classes) = primitive {
-          values = (0..<count).map { _ in Double(Int.random(in: -1...classes, using: &dice)) }
-        }
+        // One index too small and one too large are among them.
+        let indices: Int? =
+          switch primitive {
+          case .oneHot(_, let classes): classes
+          case .gather(_, let rows, _), .gatherGradient(_, let rows, _): k == 0 ? rows : nil
+          default: nil
+          }
+        if let indices { values = (0..<count).map { _ in Double(Int.random(in: -1...indices, using: &dice)) } }
         let buffer = experiment.buffer("operand \(k)", count: layout.count, batched: batched, contents: values)
         operands.append(View(buffer: buffer, offset: layout.offset, strides: layout.strides))
       }

@@ -98,6 +98,11 @@ struct OperationRow: Sendable, CustomStringConvertible {
       OperationRow(Concatenate(axis: -1), [.batch, 2, 2], [.batch, 2, 1]),
       OperationRow(Concatenate(axis: 0), [2, .batch], [1, .batch]),
       OperationRow(Concatenate(axis: 0), [2, 3], [1, 3]),
+      OperationRow(Gather(), .init(shape: [.batch], classes: 4), .init(shape: [4, 3])),
+      OperationRow(Gather(), .init(shape: [.batch, 5], classes: 4), .init(shape: [4, 3])),
+      OperationRow(Gather(), .init(shape: [.batch, 2, 3], classes: 7), .init(shape: [7, 1])),
+      OperationRow(Gather(), .init(shape: [2, .batch], classes: 40), .init(shape: [40, 33])),
+
       OperationRow(OneHot(classes: 4), .init(shape: [.batch], classes: 4)),
       OperationRow(OneHot(classes: 3), .init(shape: [.batch, 2], classes: 3)),
       OperationRow(

@@ -124,6 +124,19 @@ import Testing
       expected: [0, 0, 1, 1, 0, 0, 0, 1, 0, 0, 0, 0])
   }
 
+  @Test func rowsOfATable() throws {
+    // Two examples of two indices, the last of which is outside of the table.
+    try check(
+      .gather(extents: [2], rows: 3, width: 2),
+      operands: [(view([1]), [2, 0, 1, 7], true), (view([2, 1]), [10, 11, 20, 21, 30, 31], false)],
+      result: view([2, 1]), old: Array(repeating: 1, count: 8), batched: true, batch: 2, beta: 1,
+      expected: [31, 32, 11, 12, 21, 22, 1, 1])
+    try check(
+      .gatherGradient(extents: [2], rows: 3, width: 1),
+      operands: [(view([1]), [2, 0, 2, 7], true), (view([1, 1]), [1, 10, 100, 1000], true)],
+      result: view([1, 1]), old: [5, 5, 5], batched: false, batch: 2, beta: 1, expected: [15, 5, 106])
+  }
+
   @Test func foreignCode() throws {
     let swap = Foreign(name: "swap", operandCounts: [2], resultCount: 2) { [$0[0][1], $0[0][0]] }
     try check(

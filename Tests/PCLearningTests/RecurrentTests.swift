@@ -26,6 +26,8 @@ struct RecurrentFixture: Decodable, CustomStringConvertible {
   static func cell(_ kind: String, _ name: String) -> any RecurrentCell {
     switch kind {
     case "rnn": RNN(name, hidden)
+    case "relu": RNN(name, hidden, activation: .relu)
+    case "projected": LSTM(name, hidden, projection: 3)
     case "gru": GRU(name, hidden)
     default: LSTM(name, hidden)
     }
@@ -46,7 +48,8 @@ struct RecurrentFixture: Decodable, CustomStringConvertible {
         last = directions.map { $0.last[0] }
         inputs = concatenate(directions.map { $0.stacked() }, axis: 2)
       }
-      let head = graph.parameter("head.weight", [last.count * hidden, classes], .zeros)
+      let width = last.reduce(0) { $0 + $1.shape.extents[1] }
+      let head = graph.parameter("head.weight", [width, classes], .zeros)
       graph.loss(.crossEntropy(matmul(concatenate(last, axis: 1), head), graph.labels("label", classes: classes)))
     }
   }
@@ -56,8 +59,10 @@ struct RecurrentFixture: Decodable, CustomStringConvertible {
     var stream = 10
     for layer in 0..<fixture.layers {
       for direction in fixture.isBidirectional ? ["", "_reverse"] : [""] {
-        let roles = [("input", 0.8), ("recurrent", 0.8), ("bias", 0.3), ("candidate bias", 0.3)]
+        let roles = [("input", 0.8), ("recurrent", 0.8), ("bias", 0.3), ("candidate bias", 0.3), ("projection", 0.8)]
         for (offset, (role, scale)) in roles.enumerated() {
+          // The fourth stream of a layer is the GRU's or the projection's.
+          let offset = min(offset, 3)
           let name = "layer\(layer)\(direction).\(role)"
           guard let parameter = network.graph.parameters.first(where: { $0.name == name }) else { continue }
           let values = Fixture.numbers(parameter.extents, stream: stream + offset, scale: scale)

@@ -202,6 +202,20 @@ typedef struct {
   const pc_axis *axes;
 } pc_one_hot;
 
+/// `values[axes, column] = table[index[axes], column]`, or its transpose in the table, which sums over the tiles where the
+/// table has no examples. `result` of an axis is that of the values, `x` that of the indices.
+typedef struct {
+  int64_t alpha, beta;
+  int64_t lanes;
+  bool sums;
+  int64_t tiles, batch;
+  int64_t rows, width;
+  pc_place indices, table, values;
+  int64_t table_row, table_column, value_column;
+  int64_t rank;
+  const pc_axis *axes;
+} pc_gather;
+
 /// `result[axes] = Σ_tile x[tile, axes]`, first tile first.
 typedef struct {
   int64_t alpha, beta;
@@ -224,6 +238,7 @@ typedef enum {
   PC_KERNEL_ELEMENTWISE, PC_KERNEL_REDUCE, PC_KERNEL_PRODUCTS, PC_KERNEL_PACK, PC_KERNEL_MATRIX, PC_KERNEL_TRANSPOSE,
   PC_KERNEL_OUTER, PC_KERNEL_CONVOLUTION, PC_KERNEL_CONVOLUTION_ANY, PC_KERNEL_FILTER_GRADIENT,
   PC_KERNEL_FILTER_GRADIENT_ANY, PC_KERNEL_MAX_POOL, PC_KERNEL_MAX_POOL_GRADIENT, PC_KERNEL_ONE_HOT,
+  PC_KERNEL_GATHER, PC_KERNEL_GATHER_GRADIENT,
   PC_KERNEL_COMBINE, PC_KERNEL_FOREIGN,
   PC_KERNELS
 } pc_kernel_name;
