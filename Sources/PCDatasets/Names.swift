@@ -110,7 +110,7 @@ extension Names {
   /// part.
   ///
   /// - Parameters:
-  ///   - heldOut: the share of each language's different names that is held out, rounded to the nearest number, but at
+  ///   - share: the share of each language's different names that is held out, rounded to the nearest number, but at
   ///     least one name and not all. With the default of a tenth, the smallest languages have 7, enough to see that
   ///     something was learned of them.
   ///   - seed: decides which.

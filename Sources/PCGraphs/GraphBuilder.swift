@@ -495,7 +495,7 @@ public struct Model: Sendable {
   /// }
   /// ```
   ///
-  /// - Parameter length: the one that `graph` has.
+  /// `length` is the one that `graph` has.
   public init(
     length: Int, file: StaticString = #fileID, line: UInt = #line,
     _ build: @escaping @Sendable (GraphBuilder, Int) -> Void

@@ -20,7 +20,7 @@ extension Model {
   ///   - vocabulary: how many characters there are.
   ///   - hidden: width of state and cell; the paper's.
   ///   - setting: what surrounds the LSTM.
-  ///   - dropout: the rate before the readout, for `.modern` alone.
+  ///   - rate: of dropout before the readout, for `.modern` alone.
   ///   - length: the usual length of a window; the paper's.
   public static func characterLSTM(
     vocabulary: Int, hidden: Int = 1056, setting: CharacterSetting = .modern, dropout rate: Double = 0,

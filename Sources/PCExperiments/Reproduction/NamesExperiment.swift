@@ -92,7 +92,7 @@ package struct NamesExperiment: PaperExperiment {
           rule: rule, number: UInt64(seed), hidden: 256, draws: 150_000, drawsPerPoint: 5000, learningRate: 1e-4,
           clipping: 50, steps: 100, rate: 0.1)
         if settings.isQuick {
-          (work.hidden, work.draws, work.drawsPerPoint, work.learningRate) = (64, 6000, 500, 0.01)
+          (work.hidden, work.draws, work.drawsPerPoint, work.learningRate) = (64, 20_000, 1000, 0.01)
         }
         return work
       }

@@ -35,10 +35,8 @@ public struct Dropout: Operation {
 
 /// `x` with each element 0 with probability `rate`, else divided by 1 − `rate`; in evaluation `x` itself.
 ///
-/// - Parameters:
-///   - x: must hold the batch.
-///   - rate: in [0, 1).
-///   - name: of the input of factors, and a key of their randomness; a name used again gets `#2`, `#3`, ….
+/// `x` must hold the batch, `rate` lies in [0, 1); `name` is that of the input of factors and a key of their randomness: used
+/// again it gets `#2`, `#3`, ….
 public func dropout(
   _ x: Value, rate: Double, name: String = "dropout", file: StaticString = #fileID, line: UInt = #line
 ) -> Value {

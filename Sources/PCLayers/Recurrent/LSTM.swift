@@ -26,10 +26,9 @@ public final class LSTM: RecurrentCell {
 
   /// A cell that makes its parameters when it is first unrolled.
   ///
-  /// - Parameters:
-  ///   - initializer: draws the weights; by default those of the input and of the projection by Glorot's rule, the
-  ///     recurrent ones as an orthogonal matrix. Biases and peepholes start at 0.
-  ///   - forgetBias: where the forget gate's bias starts; 1 keeps memories from the start (Jozefowicz et al., 2015).
+  /// `initializer` draws the weights; by default those of the input and of the projection by Glorot's rule, the recurrent
+  /// ones as an orthogonal matrix. Biases and peepholes start at 0, but the forget gate's bias at `forgetBias`: 1 keeps
+  /// memories from the start (Jozefowicz et al., 2015).
   public init(
     _ name: String, _ hidden: Int, projection: Int? = nil, peepholes: Bool = false,
     granularity: RecurrentGranularity = .gates, initializer: Initializer? = nil, forgetBias: Double = 0

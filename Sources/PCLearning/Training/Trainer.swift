@@ -280,8 +280,7 @@ extension Network {
   /// Loss and accuracy over batches, by the feedforward pass; state is carried from batch to batch where they say so, and
   /// nothing is dropped.
   ///
-  /// - Parameter each: receives each batch's examples with their outputs: for the first loss, what it compares with its
-  ///   target, example by example.
+  /// `each` receives each batch with its outputs: for the first loss, what it compares with its target, example by example.
   public func evaluate(
     _ feeds: FeedSequence, each: (Feed, [Double]) throws -> Void = { _, _ in }
   ) throws -> Evaluation {
