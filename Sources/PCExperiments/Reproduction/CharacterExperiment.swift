@@ -104,8 +104,8 @@ package struct CharacterExperiment: PaperExperiment {
             learningRate: setting == .modern ? 0.002 : 1e-5, solver: .closedForm)
           if setting == .modern { (work.decay, work.dropout) = (0.8, 0.3) }
           if settings.isQuick {
-            (work.hidden, work.streams, work.length) = (256, 32, 500_000)
-            (work.epochs, work.learningRate) = setting == .modern ? (4, 0.004) : (1, 1e-4)
+            (work.hidden, work.streams, work.length) = (256, 32, 400_000)
+            (work.epochs, work.learningRate) = setting == .modern ? (3, 0.002) : (1, 1e-4)
           }
           return work
         }
