@@ -21,10 +21,13 @@ PATH = pathlib.Path(__file__).resolve().parent.parent / "Tests/PCDatasetsTests/F
 fixtures = []
 
 
-def fixture(name, comment, data):
-    text = "\n".join(textwrap.wrap(base64.b64encode(data).decode(), 112))
+def fixture(name, comment, data, start="", begin=b""):
+    """`start` names a fixture that holds the bytes `begin`, with which `data` begins."""
+    assert data.startswith(begin)
+    text = "\n".join(textwrap.wrap(base64.b64encode(data[len(begin) :]).decode(), 112))
     fixtures.append(
-        "  // %s\n  static let %s = decoded(\n%s)\n" % (comment, name, textwrap.indent('"""\n%s\n"""' % text, "    "))
+        "  // %s\n  static let %s = %sdecoded(\n%s)\n"
+        % (comment, name, start and start + " + ", textwrap.indent('"""\n%s\n"""' % text, "    "))
     )
 
 
@@ -87,10 +90,15 @@ def mat(variables, compress):
 row, column, channel, n = np.meshgrid(np.arange(32), np.arange(32), np.arange(3), np.arange(3), indexing="ij")
 X = ((n + 2 * channel + 3 * row + 5 * column) % 256).astype("uint8")
 y = np.array([[10], [1], [9]], "uint8")
-fixture("svhn", "X as above, [32, 32, 3, 3]; y = [[10], [1], [9]], both uint8, compressed.", mat({"X": X, "y": y}, True))
-fixture("svhnDoubles", "The same, y as doubles.", mat({"X": X, "y": y.astype(float)}, True))
-fixture("svhnBadLabel", "The same, y = [[10], [0], [9]].", mat({"X": X, "y": np.array([[10], [0], [9]], "uint8")}, True))
-fixture("svhnFewLabels", "The same, y = [[10], [1]].", mat({"X": X, "y": y[:2]}, True))
+pictures = mat({"X": X}, True)
+fixture("svhnPictures", "X as above, [32, 32, 3, 3], uint8, compressed.", pictures)
+for name, comment, labels in [
+    ("svhn", "X; y = [[10], [1], [9]], uint8, compressed.", y),
+    ("svhnDoubles", "The same, y as doubles.", y.astype(float)),
+    ("svhnBadLabel", "The same, y = [[10], [0], [9]].", np.array([[10], [0], [9]], "uint8")),
+    ("svhnFewLabels", "The same, y = [[10], [1]].", y[:2]),
+]:
+    fixture(name, comment, mat({"X": X, "y": labels}, True), "svhnPictures", pictures)
 small = {
     "bytes": np.arange(6, dtype="uint8").reshape(2, 3),
     "doubles": np.array([[1.5, -2]]),

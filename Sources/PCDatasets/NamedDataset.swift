@@ -1,5 +1,5 @@
 /// The data sets that a user can ask for by name.
-public enum NamedDataset: String, Sendable, CaseIterable {
+public enum NamedDataset: String, Codable, Sendable, CaseIterable {
   /// 1437 training and 360 test images of handwritten digits, [1, 8, 8], built in.
   case digits
   /// 60,000 training and 10,000 test images of handwritten digits, [1, 28, 28].

@@ -139,3 +139,18 @@ extension RuleResult {
     ]
   }
 }
+
+// MARK: - Curves
+
+extension LineChart.Point {
+  /// The mean of several curves, as far as all of them reach, ± one standard deviation where there are several.
+  ///
+  /// - Parameter xs: where the curves' values stand; by default at 1, 2, ….
+  static func means(of curves: [[Double]], at xs: [Double]? = nil) -> [LineChart.Point] {
+    (0..<(curves.map(\.count).min() ?? 0)).map { index in
+      let sample = Statistics(curves.map { $0[index] })
+      let x = xs?[index] ?? Double(index + 1)
+      return curves.count > 1 ? .init(x, sample.mean, spread: sample.deviation) : .init(x, sample.mean)
+    }
+  }
+}

@@ -81,13 +81,9 @@ extension ConfusionMatrix {
 extension ConfusionMatrix {
   /// A table with a header: a line for each class, a column for each class that it was taken for.
   public var csv: String {
-    func field(_ text: String) -> String {
-      guard text.contains(where: { $0 == "," || $0 == "\"" || $0.isNewline }) else { return text }
-      return "\"" + text.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
-    }
     let header = ["label"] + labels
     let lines = [header] + zip(labels, counts).map { label, row in [label] + row.map(String.init) }
-    return lines.map { $0.map(field).joined(separator: ",") + "\n" }.joined()
+    return lines.map { $0.map(DataTable.quoted).joined(separator: ",") + "\n" }.joined()
   }
 
   /// Labels, counts and measures.

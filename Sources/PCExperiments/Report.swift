@@ -115,11 +115,7 @@ extension RuleSettings {
 extension RuleResult {
   /// Means over the seeds, with the standard deviation where there are several.
   fileprivate func points(_ quantity: KeyPath<TrainingRun, [Double]>) -> [LineChart.Point] {
-    means(quantity).indices.map { epoch in
-      let sample = Statistics(runs.map { $0[keyPath: quantity][epoch] })
-      let x = Double(epoch + 1)
-      return runs.count > 1 ? .init(x, sample.mean, spread: sample.deviation) : .init(x, sample.mean)
-    }
+    LineChart.Point.means(of: runs.map { $0[keyPath: quantity] })
   }
 }
 

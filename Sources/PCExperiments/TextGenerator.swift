@@ -1,8 +1,3 @@
-#if canImport(FoundationEssentials)
-  import FoundationEssentials
-#else
-  import Foundation
-#endif
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Musl)
@@ -47,8 +42,7 @@ public struct CharacterNet: Codable, Sendable, Hashable {
   /// - Throws: a `CheckpointError` where there is none.
   public init(of checkpoint: Checkpoint) throws {
     struct Notes: Decodable { var net: CharacterNet }
-    guard let notes = try? JSONDecoder.withNonFinite.decode(Notes.self, from: Data(checkpoint.state.notes.utf8))
-    else {
+    guard let notes: Notes = try? checkpoint.notes() else {
       throw CheckpointError("The checkpoint is not one of a net that predicts characters.")
     }
     self = notes.net

@@ -126,9 +126,9 @@ package struct Trace: Sendable {
 
   /// The paper's scalar graph at v0 = 5, θ = 2, with the target 1, in Double.
   package static func scalar(_ rule: RuleSettings, isGrouped: Bool = true) throws -> Trace {
-    let network = try Network(.scalar(isGrouped: isGrouped), on: Reference(), seed: 0)
-    let feed = Feed(count: 1, ["v0": .doubles([5]), "theta": .doubles([2]), "target": .doubles([1])])
-    return try Trace("scalar, \(rule.summary)", network, rule: rule.rule, on: feed)
+    try Trace(
+      "scalar, \(rule.summary)", ScalarExperiment.network(isGrouped: isGrouped), rule: rule.rule,
+      on: ScalarExperiment.feed)
   }
 }
 

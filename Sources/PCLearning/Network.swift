@@ -209,12 +209,14 @@ extension Graph.Parameter {
 extension Network {
   /// The parameters by path, in the backend's precision: what a file of weights holds.
   public func namedArrays() -> [NamedArray] {
-    graph.parameters.map { parameter in
-      let values = self.parameter(parameter.name).values
-      return NamedArray(
-        name: parameter.name, shape: parameter.extents,
-        values: backend.epsilon < 0x1p-23 ? .float64(values) : .float32(values.map(Float.init)))
-    }
+    graph.parameters.map { array($0.name, $0.extents, parameter($0.name).values) }
+  }
+
+  /// Numbers in the backend's precision.
+  func array(_ name: String, _ shape: [Int], _ values: [Double]) -> NamedArray {
+    NamedArray(
+      name: name, shape: shape,
+      values: backend.epsilon < 0x1p-23 ? .float64(values) : .float32(values.map(Float.init)))
   }
 
   /// The bytes that the backend would take for inference by a rule on batches of this size, parameters excluded; takes none.

@@ -30,11 +30,7 @@
     @Option(help: "The seed of the draws.")
     var seed: UInt64 = 0
 
-    @Option(
-      help: ArgumentHelp(
-        "Threads of the cpu backend; results do not depend on them. (default: one for each processor)", valueName: "N"
-      ))
-    var threads: Int?
+    @OptionGroup var compute: ThreadOptions
 
     @Option(
       help: "text, or json: an object with prompt and text on standard output.", completion: .list(OutputFormat.names)
@@ -46,6 +42,7 @@
         let format = try OutputFormat(named: format)
         warnIfUnoptimized()
         let prompt = prompt.replacing("\\n", with: "\n")
+        let threads = compute.threads
         if let threads { try Settings.check("the number of threads", threads, in: 1...1024) }
         let generator = try TextGenerator(Checkpoint(path: checkpoint), on: CPU(threads: threads))
         if format == .text { printResult(prompt, terminator: "") }

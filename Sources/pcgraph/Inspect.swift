@@ -42,17 +42,10 @@
         let inspection = try Inspection(settings)
 
         let picture = GraphPicture(title: "\(settings.model.rawValue) on \(settings.dataset.rawValue)", graph)
-        let drawings = [(dot, picture.dot), (svg, picture.svg.document)].compactMap { file, text in
-          file.map { ($0, text) }
-        }
-        // A drawing on standard output stands alone there, so that it can be piped on.
-        let streamed = drawings.filter { $0.0 == "-" }
-        guard streamed.isEmpty || streamed.count == 1 && format == .text else {
-          throw SettingsError(
-            "Standard output takes one drawing or the JSON lines; give a drawing a file of its own.")
-        }
-        try writeTexts(drawings.filter { $0.0 != "-" })
-        if let drawing = streamed.first { return printResult(drawing.1, terminator: "") }
+        let isStreamed = try writeTexts(
+          [(dot, picture.dot), (svg, picture.svg.document)], format,
+          orElse: "Standard output takes one drawing or the JSON lines; give a drawing a file of its own.")
+        if isStreamed { return }
         switch format {
         case .text: printResult("\(inspection)")
         case .json: for line in inspection.jsonLines { printResult("\(line)") }

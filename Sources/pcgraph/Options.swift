@@ -5,6 +5,15 @@
   // Names and numbers that only mean something to an experiment are read as text and checked by `Settings`, whose
   // errors are one sentence with the nearest known name. What is left to ArgumentParser is the form of the flags.
 
+  /// What every command that computes takes.
+  struct ThreadOptions: ParsableArguments {
+    @Option(
+      help: ArgumentHelp(
+        "Threads of the cpu backend; results do not depend on them. (default: one for each processor)", valueName: "N"
+      ))
+    var threads: Int?
+  }
+
   /// What every command takes: a model, a data set and where to compute.
   struct ModelOptions: ParsableArguments {
     @Option(
@@ -50,11 +59,7 @@
       help: "cpu (Float, fast) or reference (Double, plain and slow).", completion: .list(NamedBackend.names))
     var backend = NamedBackend.cpu.rawValue
 
-    @Option(
-      help: ArgumentHelp(
-        "Threads of the cpu backend; results do not depend on them. (default: one for each processor)", valueName: "N"
-      ))
-    var threads: Int?
+    @OptionGroup var compute: ThreadOptions
 
     @Option(
       help:
@@ -76,7 +81,7 @@
       choices.batchSize = batchSize
       choices.seed = seed
       choices.backend = try NamedBackend(named: backend)
-      choices.threads = threads
+      choices.threads = compute.threads
       choices.instructionSet = try isa.map { try CPU.InstructionSet(named: $0) }
     }
 

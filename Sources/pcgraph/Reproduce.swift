@@ -36,11 +36,7 @@
       completion: .directory)
     var dataDir: String?
 
-    @Option(
-      help: ArgumentHelp(
-        "Threads of the cpu backend; results do not depend on them. (default: one for each processor)", valueName: "N"
-      ))
-    var threads: Int?
+    @OptionGroup var compute: ThreadOptions
 
     @Option(
       help: "tensorboard: event files of all training in events/ of the folder.", completion: .list(NamedLog.names))
@@ -62,7 +58,7 @@
         reproduction.isQuick = quick
         reproduction.seedCount = seeds
         reproduction.dataDirectory = dataDir
-        reproduction.threads = threads
+        reproduction.threads = compute.threads
         reproduction.logsEvents = try log.map { try NamedLog(named: $0) } != nil
 
         var display = ProgressDisplay(format)

@@ -89,9 +89,24 @@
     try? writeAll(Array((text + terminator).utf8), to: STDERR_FILENO, "Standard error")
   }
 
+  /// Writes texts to the files that were asked for. One may go to standard output, as "-", and stands alone there, so that it
+  /// can be piped on; `refusal` says so where there is more.
+  ///
+  /// - Returns: whether standard output is taken.
+  func writeTexts(
+    _ texts: [(path: String?, text: String)], _ format: OutputFormat, orElse refusal: String
+  ) throws -> Bool {
+    let wanted = texts.compactMap { path, text in path.map { (path: $0, text: text) } }
+    let streamed = wanted.filter { $0.path == "-" }
+    guard streamed.isEmpty || streamed.count == 1 && format == .text else { throw SettingsError(refusal) }
+    try writeTexts(wanted.filter { $0.path != "-" })
+    for (_, text) in streamed { printResult(text, terminator: "") }
+    return !streamed.isEmpty
+  }
+
   /// Writes files by their names, which may be those of pipes or devices. All are opened before one is written, and where
   /// that fails none is changed.
-  func writeTexts(_ texts: [(path: String, text: String)]) throws {
+  private func writeTexts(_ texts: [(path: String, text: String)]) throws {
     var files: [(path: String, descriptor: CInt, isNew: Bool)] = []
     defer { for file in files { close(file.descriptor) } }
     var known: Set<[UInt64]> = []

@@ -46,15 +46,10 @@
         let format = try model.outputFormat()
         warnIfUnoptimized()
         let trace = try makeTrace()
-        let files = [(csv, trace.data.csv), (svg, trace.picture.document)].compactMap { file, text in
-          file.map { ($0, text) }
-        }
-        let streamed = files.filter { $0.0 == "-" }
-        guard streamed.isEmpty || streamed.count == 1 && format == .text else {
-          throw SettingsError("Standard output takes one of the table, the CSV, the picture and the JSON lines.")
-        }
-        try writeTexts(files.filter { $0.0 != "-" })
-        if let file = streamed.first { return printResult(file.1, terminator: "") }
+        let isStreamed = try writeTexts(
+          [(csv, trace.data.csv), (svg, trace.picture.document)], format,
+          orElse: "Standard output takes one of the table, the CSV, the picture and the JSON lines.")
+        if isStreamed { return }
         switch format {
         case .text: printResult("\(trace.title)\n\n\(trace.table)\n\n\(Trace.legend)")
         case .json: for line in trace.data.jsonLines { printResult("\(line)") }

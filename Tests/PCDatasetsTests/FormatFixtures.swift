@@ -14,8 +14,8 @@ enum FormatFixtures {
     AAAAAAAA8D9CeEEWNgAAAAAAAABPV4zvCQAAIED8VNlBEAYqKQonCgZzYW1wbGVCEwgHEgQSAggBQglUbyBiZSDinJNKCAoGCgR0ZXh06t1GeA==
     """)
 
-  // X as above, [32, 32, 3, 3]; y = [[10], [1], [9]], both uint8, compressed.
-  static let svhn = decoded(
+  // X as above, [32, 32, 3, 3], uint8, compressed.
+  static let svhnPictures = decoded(
     """
     TUFUTEFCIDUuMCBNQVQtZmlsZSAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAg
     ICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAAAAAAAAAAAAABSU0PAAAAygMAAHic7Zh5UM1xFMVfUcqS7Dsh+75n3/d9zx6JRCKRSEkk
@@ -30,65 +30,40 @@ enum FormatFixtures {
     HBwxHTi5YDpwdcN04O6B6cDTC9OBtw+mA18/TAf+AZgOAoMwHQSHYDoIDcN0EB6B6SAyCtNBdAymg9g4TAfxCZgOEpMwHSSnYDpITcN0kJ6B6UCd
     iekgKxvTQU4upoO8fEwHBYWYDjRFAv6bCfhvIeC/lYD/NgL+2wn47yDgv5OA/64C/rsL+O8p4L+3gP++Av77C/gfKOB/sID/oQL+hwv4Hyngf7SA
     /7EC/scL+J8o4H+ygP+pAv6nC/ivFvA/S8D/HAH/8wT8LxDwXyPg/0/lvqfc95T7Xsm97wn4/1u5/yn3P+X+p9z/lPufcv9T7n//3/1Pue8p9z3l
-    vldy73sC/v/5C2Rw3lwPAAAAKgAAAHic42NgYDAAYjYg5gBiTgYIYIXymYGYEYwZGSqBNBNQhIuRkwEAGPUA+w==
+    vldy73sC/v/5C2Rw3lw=
     """)
+
+  // X; y = [[10], [1], [9]], uint8, compressed.
+  static let svhn =
+    svhnPictures
+    + decoded(
+      """
+      DwAAACoAAAB4nONjYGAwAGI2IOYAYk4GCGCF8pmBmBGMGRkqgTQTUISLkZMBABj1APs=
+      """)
 
   // The same, y as doubles.
-  static let svhnDoubles = decoded(
-    """
-    TUFUTEFCIDUuMCBNQVQtZmlsZSAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAg
-    ICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAAAAAAAAAAAAABSU0PAAAAygMAAHic7Zh5UM1xFMVfUcqS7Dsh+75n3/d9zx6JRCKRSEkk
-    EolEIpFIJBKJRCKRSCTySCQSiTyyjXtHf5/7f36v+c6bad6cv845cz7XQKVSmRirVLr0rUdPX/Xvo0PPkJ5R8StV/LToz5S+tflHxvxPXf3yFStX
-    q1mnfkPjZi3btO/UtXuvvgMGDxs5ZvykqdNn6eiVM6hUtUbtekaNm7Zo3a5jF5OeffoPGjpi9LiJU6bNnDOvbAXDKtVr1W3QqEnzVm07dO7Wo3e/
-    gUOGjxo7YbLpjNlz5y8E0mbmCxYtAdIWlouXLgfSVtbLVqwC0ja2K1evBdJ29mvWrQfSDo7OGzYBaSeXjZu3AmlXty3bdgBpd4/tO3cDaU+vXXv2
-    AWlvn737DwJpX78Dh44Aaf+Aw0ePA+nAoGMnTgHp4JCTp88C6dCwM+cuAOnwiPMXLwPpyKhLV64B6eiYq9dvAunYuBu37gDp+ITbd+8D6cSkew8e
-    AenklIePnwLp1LQnz14A6fSM5y9fA2l15qs374B0Vvbb9x+BdE7uh09fgHRe/uev37WFgJcRAo66g52BuoOdgbqDnYG6g52BuoOdgbqDnYG6g52B
-    uoOdgbqDnYG6g52BuoOdgbqDnYG6g52BuoOdgbqDTYe6g02HuoNNh7qD/Yy6g/2MuoP9jLqDo4K6g6OCuoOjgrqDU4i6g1OIuoNTiLqDA466gwOO
-    uoMDjrqjoPDbj9JCwOE4IGfAcUDOgOOAnAHHATkDjgNyBhwH5Aw4DsgZcByQM+A4IGfAcUDOgOOAnAHHATkDjgNyBhwH5Aw4DsgZcByQ6eA4INPB
-    cUCmg+OA/AzHAfkZjgPyMxwHFBU4DigqcBxQVOA4oBTCcUAphOOAUgjHAQUcjgMKOBwHFHA4DjRFv7SEAsB0YGaO6cDCEtOBlTWmAxtbTAd29pgO
-    HBwxHTi5YDpwdcN04O6B6cDTC9OBtw+mA18/TAf+AZgOAoMwHQSHYDoIDcN0EB6B6SAyCtNBdAymg9g4TAfxCZgOEpMwHSSnYDpITcN0kJ6B6UCd
-    iekgKxvTQU4upoO8fEwHBYWYDjRFAv6bCfhvIeC/lYD/NgL+2wn47yDgv5OA/64C/rsL+O8p4L+3gP++Av77C/gfKOB/sID/oQL+hwv4Hyngf7SA
-    /7EC/scL+J8o4H+ygP+pAv6nC/ivFvA/S8D/HAH/8wT8LxDwXyPg/0/lvqfc95T7Xsm97wn4/1u5/yn3P+X+p9z/lPufcv9T7n//3/1Pue8p9z3l
-    vldy73sC/v/5C2Rw3lwPAAAAMQAAAHic42NgYPAAYjYg5oDSIMAK5TMDMSMYMzJUAmlOIJZggAEVBwj9wR5CKzkAAErJAw0=
-    """)
+  static let svhnDoubles =
+    svhnPictures
+    + decoded(
+      """
+      DwAAADEAAAB4nONjYGDwAGI2IOaA0iDACuUzAzEjGDMyVAJpTiCWYIABFQcI/cEeQis5AABKyQMN
+      """)
 
   // The same, y = [[10], [0], [9]].
-  static let svhnBadLabel = decoded(
-    """
-    TUFUTEFCIDUuMCBNQVQtZmlsZSAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAg
-    ICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAAAAAAAAAAAAABSU0PAAAAygMAAHic7Zh5UM1xFMVfUcqS7Dsh+75n3/d9zx6JRCKRSEkk
-    EolEIpFIJBKJRCKRSCTySCQSiTyyjXtHf5/7f36v+c6bad6cv845cz7XQKVSmRirVLr0rUdPX/Xvo0PPkJ5R8StV/LToz5S+tflHxvxPXf3yFStX
-    q1mnfkPjZi3btO/UtXuvvgMGDxs5ZvykqdNn6eiVM6hUtUbtekaNm7Zo3a5jF5OeffoPGjpi9LiJU6bNnDOvbAXDKtVr1W3QqEnzVm07dO7Wo3e/
-    gUOGjxo7YbLpjNlz5y8E0mbmCxYtAdIWlouXLgfSVtbLVqwC0ja2K1evBdJ29mvWrQfSDo7OGzYBaSeXjZu3AmlXty3bdgBpd4/tO3cDaU+vXXv2
-    AWlvn737DwJpX78Dh44Aaf+Aw0ePA+nAoGMnTgHp4JCTp88C6dCwM+cuAOnwiPMXLwPpyKhLV64B6eiYq9dvAunYuBu37gDp+ITbd+8D6cSkew8e
-    AenklIePnwLp1LQnz14A6fSM5y9fA2l15qs374B0Vvbb9x+BdE7uh09fgHRe/uev37WFgJcRAo66g52BuoOdgbqDnYG6g52BuoOdgbqDnYG6g52B
-    uoOdgbqDnYG6g52BuoOdgbqDnYG6g52BuoOdgbqDTYe6g02HuoNNh7qD/Yy6g/2MuoP9jLqDo4K6g6OCuoOjgrqDU4i6g1OIuoNTiLqDA466gwOO
-    uoMDjrqjoPDbj9JCwOE4IGfAcUDOgOOAnAHHATkDjgNyBhwH5Aw4DsgZcByQM+A4IGfAcUDOgOOAnAHHATkDjgNyBhwH5Aw4DsgZcByQ6eA4INPB
-    cUCmg+OA/AzHAfkZjgPyMxwHFBU4DigqcBxQVOA4oBTCcUAphOOAUgjHAQUcjgMKOBwHFHA4DjRFv7SEAsB0YGaO6cDCEtOBlTWmAxtbTAd29pgO
-    HBwxHTi5YDpwdcN04O6B6cDTC9OBtw+mA18/TAf+AZgOAoMwHQSHYDoIDcN0EB6B6SAyCtNBdAymg9g4TAfxCZgOEpMwHSSnYDpITcN0kJ6B6UCd
-    iekgKxvTQU4upoO8fEwHBYWYDjRFAv6bCfhvIeC/lYD/NgL+2wn47yDgv5OA/64C/rsL+O8p4L+3gP++Av77C/gfKOB/sID/oQL+hwv4Hyngf7SA
-    /7EC/scL+J8o4H+ygP+pAv6nC/ivFvA/S8D/HAH/8wT8LxDwXyPg/0/lvqfc95T7Xsm97wn4/1u5/yn3P+X+p9z/lPufcv9T7n//3/1Pue8p9z3l
-    vldy73sC/v/5C2Rw3lwPAAAAKQAAAHic42NgYDAAYjYg5gBiTgYIYIXymYGYEYwZGSqBNBNQhAuoCgAY8gD6
-    """)
+  static let svhnBadLabel =
+    svhnPictures
+    + decoded(
+      """
+      DwAAACkAAAB4nONjYGAwAGI2IOYAYk4GCGCF8pmBmBGMGRkqgTQTUIQLqAoAGPIA+g==
+      """)
 
   // The same, y = [[10], [1]].
-  static let svhnFewLabels = decoded(
-    """
-    TUFUTEFCIDUuMCBNQVQtZmlsZSAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAg
-    ICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAAAAAAAAAAAAABSU0PAAAAygMAAHic7Zh5UM1xFMVfUcqS7Dsh+75n3/d9zx6JRCKRSEkk
-    EolEIpFIJBKJRCKRSCTySCQSiTyyjXtHf5/7f36v+c6bad6cv845cz7XQKVSmRirVLr0rUdPX/Xvo0PPkJ5R8StV/LToz5S+tflHxvxPXf3yFStX
-    q1mnfkPjZi3btO/UtXuvvgMGDxs5ZvykqdNn6eiVM6hUtUbtekaNm7Zo3a5jF5OeffoPGjpi9LiJU6bNnDOvbAXDKtVr1W3QqEnzVm07dO7Wo3e/
-    gUOGjxo7YbLpjNlz5y8E0mbmCxYtAdIWlouXLgfSVtbLVqwC0ja2K1evBdJ29mvWrQfSDo7OGzYBaSeXjZu3AmlXty3bdgBpd4/tO3cDaU+vXXv2
-    AWlvn737DwJpX78Dh44Aaf+Aw0ePA+nAoGMnTgHp4JCTp88C6dCwM+cuAOnwiPMXLwPpyKhLV64B6eiYq9dvAunYuBu37gDp+ITbd+8D6cSkew8e
-    AenklIePnwLp1LQnz14A6fSM5y9fA2l15qs374B0Vvbb9x+BdE7uh09fgHRe/uev37WFgJcRAo66g52BuoOdgbqDnYG6g52BuoOdgbqDnYG6g52B
-    uoOdgbqDnYG6g52BuoOdgbqDnYG6g52BuoOdgbqDTYe6g02HuoNNh7qD/Yy6g/2MuoP9jLqDo4K6g6OCuoOjgrqDU4i6g1OIuoNTiLqDA466gwOO
-    uoMDjrqjoPDbj9JCwOE4IGfAcUDOgOOAnAHHATkDjgNyBhwH5Aw4DsgZcByQM+A4IGfAcUDOgOOAnAHHATkDjgNyBhwH5Aw4DsgZcByQ6eA4INPB
-    cUCmg+OA/AzHAfkZjgPyMxwHFBU4DigqcBxQVOA4oBTCcUAphOOAUgjHAQUcjgMKOBwHFHA4DjRFv7SEAsB0YGaO6cDCEtOBlTWmAxtbTAd29pgO
-    HBwxHTi5YDpwdcN04O6B6cDTC9OBtw+mA18/TAf+AZgOAoMwHQSHYDoIDcN0EB6B6SAyCtNBdAymg9g4TAfxCZgOEpMwHSSnYDpITcN0kJ6B6UCd
-    iekgKxvTQU4upoO8fEwHBYWYDjRFAv6bCfhvIeC/lYD/NgL+2wn47yDgv5OA/64C/rsL+O8p4L+3gP++Av77C/gfKOB/sID/oQL+hwv4Hyngf7SA
-    /7EC/scL+J8o4H+ygP+pAv6nC/ivFvA/S8D/HAH/8wT8LxDwXyPg/0/lvqfc95T7Xsm97wn4/1u5/yn3P+X+p9z/lPufcv9T7n//3/1Pue8p9z3l
-    vldy73sC/v/5C2Rw3lwPAAAAKAAAAHic42NgYDAAYjYg5gBiTgYIYIXymYCYEYwZGSrBfCYGLqAAABjFAPA=
-    """)
+  static let svhnFewLabels =
+    svhnPictures
+    + decoded(
+      """
+      DwAAACgAAAB4nONjYGAwAGI2IOYAYk4GCGCF8pmAmBGMGRkqwXwmBi6gAAAYxQDw
+      """)
 
   // uint8 [[0, 1, 2], [3, 4, 5]], double [[1.5, -2]], int32 [[-1], [2**31 - 1]], uint16 [[300, 2]].
   static let matPlain = decoded(

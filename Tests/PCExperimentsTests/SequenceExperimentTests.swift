@@ -22,9 +22,9 @@ struct SequenceExperimentTests {
   // MARK: Names
 
   private func namesWork(_ rule: NamedRule, draws: Int = 60) -> NamesExperiment.Work {
-    NamesExperiment.Work(
-      rule: rule, number: 3, hidden: 12, draws: draws, drawsPerPoint: 20, learningRate: 0.02, clipping: 50,
-      steps: 100, rate: 0.1)
+    var work = NamesExperiment.Work(rule, seed: 3)
+    (work.hidden, work.draws, work.drawsPerPoint, work.learningRate) = (12, draws, 20, 0.02)
+    return work
   }
 
   @Test func `names learned by predictive coding are those learned by backprop, and a resumed run is the whole one`()
@@ -95,9 +95,8 @@ struct SequenceExperimentTests {
   private func charactersWork(
     _ setting: CharacterSetting, _ rule: NamedRule, epochs: Int = 3
   ) -> CharacterExperiment.Work {
-    var work = CharacterExperiment.Work(
-      setting: setting, rule: rule, number: 1, hidden: 8, epochs: epochs,
-      learningRate: setting == .modern ? 0.05 : 0.01, solver: .closedForm)
+    var work = CharacterExperiment.Work(setting, rule, seed: 1)
+    (work.hidden, work.epochs, work.learningRate, work.decay) = (8, epochs, setting == .modern ? 0.05 : 0.01, 1)
     (work.window, work.streams, work.dropout) = (6, 4, setting == .modern ? 0.1 : 0)
     return work
   }

@@ -7,26 +7,13 @@ import Testing
   static let rates = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1]
   let feed = Feed(count: 1, ["v0": .doubles([5]), "theta": .doubles([2]), "target": .doubles([1])])
 
-  /// With `grouped`, three relaxed vertices θv0, √, v0² and one deterministic y; else one operation for each vertex.
-  static func model(grouped: Bool) -> Model {
-    Model { graph in
-      let v0 = graph.input("v0", [.batch])
-      let theta = graph.input("theta", [.batch])
-      let product = graph.vertex("product") { theta * v0 }
-      let root = graph.vertex("root") { sqrt(product) }
-      let square = graph.vertex("square") { v0 * v0 }
-      let y = grouped ? graph.vertex("y") { tan(root) + sin(square) } : tan(root) + sin(square)
-      graph.loss(.squaredError(y, graph.input("target", [.batch])))
-    }
-  }
-
   @Test(arguments: [true, false]) func gradients(grouped: Bool) throws {
-    let network = try Network(Self.model(grouped: grouped), on: Reference(), seed: 1)
+    let network = try Network(.scalar(isGrouped: grouped), on: Reference(), seed: 1)
     let rules: [any Rule] = [Backprop(), FixedPredictions(solver: .equilibrium)]
     for rule in rules {
       let run = try network.run(rule, on: feed, gradientOf: ["v0", "theta"])
       run.runAll()
-      let y = run.value(of: grouped ? "y" : "add").values[0]
+      let y = run.value(of: "y").values[0]
       #expect(rounded(y) == -0.1116637929)
       #expect(rounded(run.losses()[0]) == rounded(0.5 * (1 - y) * (1 - y)))
       #expect(rounded(run.gradient(ofInput: "v0").values[0]) == -11.3705321867)
@@ -39,9 +26,9 @@ import Testing
   }
 
   @Test func kinds() {
-    let grouped = Self.model(grouped: true).graph
+    let grouped = Model.scalar(isGrouped: true).graph
     #expect(grouped.vertices.map(\.kind) == [.relaxed, .relaxed, .relaxed, .deterministic])
-    let single = Self.model(grouped: false).graph
+    let single = Model.scalar(isGrouped: false).graph
     #expect(single.vertices.map(\.kind) == [.relaxed, .relaxed, .relaxed, .relaxed, .relaxed, .deterministic])
   }
 
@@ -50,7 +37,7 @@ import Testing
     (true, "v0", [708, 352, 139, 68, 32, 11, 2]), (true, "theta", [920, 458, 181, 89, 42, 14, 2]),
     (false, "v0", [933, 465, 184, 90, 43, 15, 3]), (false, "theta", [1119, 557, 220, 108, 52, 18, 3]),
   ]) func updates(grouped: Bool, input: String, expected: [Int]) throws {
-    let network = try Network(Self.model(grouped: grouped), on: Reference(), seed: 1)
+    let network = try Network(.scalar(isGrouped: grouped), on: Reference(), seed: 1)
     let backprop = try network.run(Backprop(), on: feed, gradientOf: [input])
     backprop.runAll()
     let exact = backprop.gradient(ofInput: input).values[0]

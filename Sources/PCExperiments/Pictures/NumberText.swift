@@ -80,3 +80,8 @@ public enum NumberText {
     return powerOfTen(exponent + 1) <= value.magnitude ? exponent + 1 : exponent
   }
 }
+
+extension String {
+  /// With its first letter in upper case.
+  var asSentence: String { prefix(1).uppercased() + dropFirst() }
+}

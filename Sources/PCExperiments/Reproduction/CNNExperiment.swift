@@ -13,15 +13,14 @@ package struct CNNExperiment: PaperExperiment {
 
   /// One data set, rule and seed.
   package struct Work: PaperWork {
-    /// A `NamedDataset`.
-    package var dataset: String
-    /// A `NamedRule`: `fixed` is the paper's, stepwise, T = 100 and h = 0.2.
-    package var rule: String
+    package var dataset: NamedDataset
+    /// `fixed` is the paper's, stepwise, T = 100 and h = 0.2.
+    package var rule: NamedRule
     package var seed: UInt64?
     package var epochs: Int
     /// How many of the training images it learns from, the first ones; nil for all.
     package var trainingCount: Int?
-    package var name: String { "\(dataset)-\(rule)-seed\(seed ?? 0)" }
+    package var name: String { "\(dataset.rawValue)-\(rule.rawValue)-seed\(seed ?? 0)" }
   }
 
   /// One pass over the training images.
@@ -80,9 +79,7 @@ package struct CNNExperiment: PaperExperiment {
       for seed in seeds {
         for rule in Self.rules {
           works.append(
-            Work(
-              dataset: dataset.rawValue, rule: rule.rawValue, seed: seed, epochs: epochs, trainingCount: trainingCount
-            ))
+            Work(dataset: dataset, rule: rule, seed: seed, epochs: epochs, trainingCount: trainingCount))
         }
       }
     }
@@ -90,9 +87,9 @@ package struct CNNExperiment: PaperExperiment {
   }
 
   package func perform(_ work: Work, checkpoint: String, progress: (TrainingProgress) -> Void) throws -> Result {
-    var choices = Choices(rules: [try NamedRule(named: work.rule)])
+    var choices = Choices(rules: [work.rule])
     choices.model = .cnn
-    choices.dataset = try NamedDataset(named: work.dataset)
+    choices.dataset = work.dataset
     choices.dataDirectory = settings.dataDirectory
     choices.seed = work.seed ?? 0
     choices.epochs = work.epochs
@@ -118,14 +115,14 @@ package struct CNNExperiment: PaperExperiment {
         for: experiment.model.graph)
     }
     var training = try ResumableTraining(trainer, path: checkpoint, notes: notes)
-    try training.run(passes: work.epochs, feeds: feeds) { epoch, index, _, batch, notes in
+    try training.run(passes: work.epochs, feeds: feeds) { epoch, index, feeds, batch, notes in
       progress(
         .step(
           StepProgress(
             rule: rule.name, seed: chosen.seeds[0], epoch: epoch, epochs: work.epochs, run: 1, runs: 1,
             step: trainer.updateCount, steps: steps, loss: batch.loss)))
       guard index % Self.sampling == 1 else { return }
-      let pullback = try trainer.network.largestPullback(rule.rule, on: feeds(epoch).feed(index - 1))
+      let pullback = try trainer.network.largestPullback(rule.rule, on: feeds.feed(index - 1))
       notes.largestPullback = max(notes.largestPullback, pullback)
     } note: { report, notes in
       let evaluation = try trainer.evaluate(data.test)
@@ -181,7 +178,7 @@ extension CNNExperiment {
     var outcomes: [String] = []
     var numbers: [(key: String, value: JSON)] = []
     for (dataset, title) in datasets {
-      let pieces = finished.filter { $0.work.dataset == dataset.rawValue }
+      let pieces = finished.filter { $0.work.dataset == dataset }
       guard let first = pieces.first else { continue }
       let comparison = RulePair(
         pieces.map { ($0.work.rule, $0.work.seed ?? 0, $0.result.epochs.last?.testAccuracy ?? .nan) })
@@ -212,7 +209,7 @@ extension CNNExperiment {
   }
 
   private static func runs(_ pieces: [Finished], _ rule: NamedRule) -> [Finished] {
-    pieces.filter { $0.work.rule == rule.rawValue }
+    pieces.filter { $0.work.rule == rule }
   }
 
   private static func series(_ pieces: [Finished], _ name: String, _ quantity: KeyPath<Epoch, Double>)
@@ -221,14 +218,10 @@ extension CNNExperiment {
     // Backprop first: the yardstick lies underneath.
     rules.reversed().enumerated().map { color, rule in
       let runs = runs(pieces, rule)
-      let epochs = runs.map(\.result.epochs.count).min() ?? 0
       return .init(
         "\(rule.title), \(name)",
-        points: (0..<epochs).map { epoch in
-          let sample = Statistics(runs.map { $0.result.epochs[epoch][keyPath: quantity] })
-          let x = Double(epoch + 1)
-          return runs.count > 1 ? .init(x, sample.mean, spread: sample.deviation) : .init(x, sample.mean)
-        }, color: name == "test" ? color : color + 2)
+        points: LineChart.Point.means(of: runs.map { $0.result.epochs.map { $0[keyPath: quantity] } }),
+        color: name == "test" ? color : color + 2)
     }
   }
 
@@ -241,7 +234,8 @@ extension CNNExperiment {
       rows: pieces.flatMap { piece in
         piece.result.epochs.enumerated().map { index, epoch in
           [
-            .string(piece.work.rule), .integer(piece.work.seed ?? 0), .integer(index + 1), .number(epoch.trainLoss),
+            .string(piece.work.rule.rawValue), .integer(piece.work.seed ?? 0), .integer(index + 1),
+            .number(epoch.trainLoss),
             .number(epoch.trainAccuracy), .number(epoch.testLoss), .number(epoch.testAccuracy),
             .number(epoch.largestPullback), .number(epoch.stepMilliseconds),
           ]

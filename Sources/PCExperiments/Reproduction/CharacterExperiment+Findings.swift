@@ -79,8 +79,7 @@ extension CharacterExperiment {
       return "in the \(setting == .modern ? "modern" : "paper's") setting the held-out text costs "
         + ends.joined(separator: " and ") + " \(unit(setting))\(gap ?? "")"
     }
-    let text = sentences.joined(separator: "; ")
-    return text.prefix(1).uppercased() + text.dropFirst() + "."
+    return sentences.joined(separator: "; ").asSentence + "."
   }
 
   // MARK: Figures

@@ -1,8 +1,3 @@
-#if canImport(FoundationEssentials)
-  import FoundationEssentials
-#else
-  import Foundation
-#endif
 import PCDatasets
 import PCGraphs
 import PCInterchange
@@ -21,12 +16,12 @@ package struct CharacterExperiment: PaperExperiment {
     follows the same curve.
     """
 
-  /// One rule in one setting.
+  /// One rule in one setting; the defaults are the full experiment's.
   package struct Work: PaperWork {
     package var setting: CharacterSetting
     package var rule: NamedRule
     package var number: UInt64
-    package var hidden: Int
+    package var hidden = 1056
     package var window = 50
     package var streams = 64
     /// Characters of the text, from its beginning; nil for all.
@@ -34,23 +29,20 @@ package struct CharacterExperiment: PaperExperiment {
     package var epochs: Int
     package var learningRate: Double
     /// The learning rate's factor from one epoch to the next.
-    package var decay = 1.0
-    package var dropout = 0.0
+    package var decay: Double
+    package var dropout: Double
     package var steps = 200
     package var rate = 0.1
-    package var solver: FixedPredictions.Solver
+    package var solver = FixedPredictions.Solver.closedForm
 
-    package init(
-      setting: CharacterSetting, rule: NamedRule, number: UInt64, hidden: Int, epochs: Int, learningRate: Double,
-      solver: FixedPredictions.Solver
-    ) {
+    package init(_ setting: CharacterSetting, _ rule: NamedRule, seed number: UInt64) {
       self.setting = setting
       self.rule = rule
       self.number = number
-      self.hidden = hidden
-      self.epochs = epochs
-      self.learningRate = learningRate
-      self.solver = solver
+      switch setting {
+      case .modern: (epochs, learningRate, decay, dropout) = (6, 0.002, 0.8, 0.3)
+      case .paper: (epochs, learningRate, decay, dropout) = (2, 1e-5, 1, 0)
+      }
     }
 
     package var name: String { "\(setting.rawValue)-\(rule.rawValue)-seed\(number)" }
@@ -99,10 +91,7 @@ package struct CharacterExperiment: PaperExperiment {
     let works = (0..<(settings.seedCount ?? 1)).flatMap { seed in
       CharacterSetting.allCases.reversed().flatMap { setting in
         [NamedRule.backprop, .fixed].map { rule in
-          var work = Work(
-            setting: setting, rule: rule, number: UInt64(seed), hidden: 1056, epochs: setting == .modern ? 6 : 2,
-            learningRate: setting == .modern ? 0.002 : 1e-5, solver: .closedForm)
-          if setting == .modern { (work.decay, work.dropout) = (0.8, 0.3) }
+          var work = Work(setting, rule, seed: UInt64(seed))
           if settings.isQuick {
             (work.hidden, work.streams, work.length) = (256, 32, 400_000)
             (work.epochs, work.learningRate) = setting == .modern ? (3, 0.002) : (1, 1e-4)
@@ -145,12 +134,12 @@ package struct CharacterExperiment: PaperExperiment {
     try training.run(passes: work.epochs) { epoch in
       trainer.optimizer.learningRate = (1..<epoch).reduce(work.learningRate) { rate, _ in rate * work.decay }
       return try Self.feeds(text.training, work, epoch: epoch)
-    } progress: { epoch, index, count, batch, _ in
+    } progress: { epoch, index, feeds, batch, _ in
       progress(
         .step(
           StepProgress(
             rule: work.rule, seed: work.number, epoch: epoch, epochs: work.epochs, run: 1, runs: 1,
-            step: (epoch - 1) * count + index, steps: work.epochs * count,
+            step: (epoch - 1) * feeds.count + index, steps: work.epochs * feeds.count,
             loss: batch.totalLoss / Double(max(batch.labelled, 1)))))
     } note: { report, notes in
       let evaluation = try trainer.network.evaluate(heldOut)
@@ -220,8 +209,7 @@ package struct CharacterExperiment: PaperExperiment {
 
   /// The net, for `pcgraph generate`: `WORK.safetensors` beside the checkpoint, which is removed.
   private static func keepNet(_ trainer: Trainer, _ notes: Notes, beside checkpoint: String) throws {
-    let encoded = try JSONEncoder.withNonFinite.encode(notes)
-    var kept = try trainer.checkpoint(notes: String(decoding: encoded, as: UTF8.self))
+    var kept = try trainer.checkpoint(noting: notes)
     kept.arrays.removeAll { !$0.name.hasPrefix("parameter/") }
     let stem = checkpoint.hasSuffix(".checkpoint") ? String(checkpoint.dropLast(".checkpoint".count)) : checkpoint
     try kept.write(to: stem + ".safetensors")

@@ -77,7 +77,8 @@ package struct DataTable: Sendable {
   /// The same as one array.
   package var json: JSON { .array(jsonLines) }
 
-  private static func quoted(_ cell: String) -> String {
+  /// A cell of a CSV file, in quotes where it needs them.
+  static func quoted(_ cell: String) -> String {
     guard cell.contains(where: { ",\"\r\n".contains($0) || $0.isNewline }) else { return cell }
     return "\"" + cell.replacing("\"", with: "\"\"") + "\""
   }

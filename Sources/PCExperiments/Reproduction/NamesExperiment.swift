@@ -15,32 +15,22 @@ package struct NamesExperiment: PaperExperiment {
     the training accuracy follows the same curve.
     """
 
-  /// One rule from one seed.
+  /// One rule from one seed; the defaults are the paper's.
   package struct Work: PaperWork {
     package var rule: NamedRule
     package var number: UInt64
-    package var hidden: Int
+    package var hidden = 256
     /// Names drawn in all, and between two points of the curves.
-    package var draws: Int
-    package var drawsPerPoint: Int
-    package var learningRate: Double
-    package var clipping: Double
-    package var steps: Int
-    package var rate: Double
+    package var draws = 150_000
+    package var drawsPerPoint = 5000
+    package var learningRate = 1e-4
+    package var clipping = 50.0
+    package var steps = 100
+    package var rate = 0.1
 
-    package init(
-      rule: NamedRule, number: UInt64, hidden: Int, draws: Int, drawsPerPoint: Int, learningRate: Double,
-      clipping: Double, steps: Int, rate: Double
-    ) {
+    package init(_ rule: NamedRule, seed number: UInt64) {
       self.rule = rule
       self.number = number
-      self.hidden = hidden
-      self.draws = draws
-      self.drawsPerPoint = drawsPerPoint
-      self.learningRate = learningRate
-      self.clipping = clipping
-      self.steps = steps
-      self.rate = rate
     }
 
     package var name: String { "\(rule.rawValue)-seed\(number)" }
@@ -88,9 +78,7 @@ package struct NamesExperiment: PaperExperiment {
     let seeds = settings.seedCount ?? (settings.isQuick ? 2 : 5)
     let works = (0..<seeds).flatMap { seed in
       [NamedRule.backprop, .fixed].map { rule in
-        var work = Work(
-          rule: rule, number: UInt64(seed), hidden: 256, draws: 150_000, drawsPerPoint: 5000, learningRate: 1e-4,
-          clipping: 50, steps: 100, rate: 0.1)
+        var work = Work(rule, seed: UInt64(seed))
         if settings.isQuick {
           (work.hidden, work.draws, work.drawsPerPoint, work.learningRate) = (64, 20_000, 1000, 0.01)
         }
@@ -121,12 +109,12 @@ package struct NamesExperiment: PaperExperiment {
         let draw = names.training.draw((point - 1) * work.drawsPerPoint + index, seed: work.number)
         return Self.feed([draw.name], draw.language)
       }
-    } progress: { point, index, count, batch, _ in
+    } progress: { point, index, feeds, batch, _ in
       progress(
         .step(
           StepProgress(
             rule: work.rule, seed: work.number, epoch: point, epochs: points, run: 1, runs: 1,
-            step: (point - 1) * count + index, steps: points * count, loss: batch.loss)))
+            step: (point - 1) * feeds.count + index, steps: points * feeds.count, loss: batch.loss)))
     } note: { report, notes in
       var matrix = ConfusionMatrix(labels: languages)
       _ = try trainer.network.evaluate(heldOut) { feed, outputs in
@@ -257,7 +245,7 @@ extension NamesExperiment {
 
   private static func pair(_ finished: [Finished], _ quantity: KeyPath<Result, [Double]>) -> RulePair {
     RulePair(
-      finished.map { ($0.work.rule.rawValue, $0.work.number, $0.result[keyPath: quantity].last ?? .nan) })
+      finished.map { ($0.work.rule, $0.work.number, $0.result[keyPath: quantity].last ?? .nan) })
   }
 
   private static func outcome(_ finished: [Finished]) -> String {
@@ -271,14 +259,8 @@ extension NamesExperiment {
     var rows: [[JSON]] = []
     let series = rules.map { rule, runs in
       let draws = runs.first?.result.draws ?? []
-      let points = draws.enumerated().map { index, count in
-        let sample = Statistics(
-          runs.compactMap { piece in
-            let values = piece.result[keyPath: quantity]
-            return index < values.count ? values[index] : nil
-          })
-        return LineChart.Point(Double(count), sample.mean, spread: sample.deviation)
-      }
+      let points = LineChart.Point.means(
+        of: runs.map { $0.result[keyPath: quantity] }, at: draws.map(Double.init))
       for piece in runs {
         for (count, value) in zip(piece.result.draws, piece.result[keyPath: quantity]) {
           rows.append([.string(rule.rawValue), .integer(piece.work.number), .integer(count), .number(value)])
@@ -288,12 +270,12 @@ extension NamesExperiment {
     }
     let isShare = quantity != \Result.runningLoss
     let chart = LineChart(
-      title: title.prefix(1).uppercased() + title.dropFirst(), x: .init("names drawn"),
+      title: title.asSentence, x: .init("names drawn"),
       y: isShare ? .init(title, format: .percent) : .init(title), series: series)
     return Figure(
       name, DataTable(["rule", "seed", "names drawn", title], rows: rows), picture: chart.svg,
       caption:
-        "\(title.prefix(1).uppercased() + title.dropFirst()); mean of the seeds, bands ± one standard deviation.")
+        "\(title.asSentence); mean of the seeds, bands ± one standard deviation.")
   }
 
   private static func finalTable(_ finished: [Finished]) -> Figure {

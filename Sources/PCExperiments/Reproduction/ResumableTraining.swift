@@ -24,7 +24,7 @@ struct ResumableTraining<Notes: Codable> {
     guard fileExists(path) else { return }
     let checkpoint = try Checkpoint(path: path)
     try trainer.restore(checkpoint)
-    self.notes = try JSONDecoder.withNonFinite.decode(Notes.self, from: Data(checkpoint.state.notes.utf8))
+    self.notes = try checkpoint.notes()
   }
 
   /// Runs the passes 1, 2, … that are still to be run.
@@ -32,12 +32,12 @@ struct ResumableTraining<Notes: Codable> {
   /// - Parameters:
   ///   - passes: how many there are in all.
   ///   - feeds: the batches of a pass.
-  ///   - progress: called after each batch with the pass, the number of the batch, how many there are, and its report; what
-  ///     it notes is kept with the state after that batch.
+  ///   - progress: called after each batch with the pass, the number of the batch, all batches of the pass, and its report;
+  ///     what it notes is kept with the state after that batch.
   ///   - note: called after each pass; what it notes is kept with the state after that pass.
   mutating func run(
     passes: Int, feeds: (Int) throws -> FeedSequence,
-    progress: (_ pass: Int, _ batch: Int, _ of: Int, BatchReport, inout Notes) throws -> Void,
+    progress: (_ pass: Int, _ batch: Int, _ of: FeedSequence, BatchReport, inout Notes) throws -> Void,
     note: (EpochReport, inout Notes) throws -> Void
   ) throws {
     let clock = ContinuousClock()
@@ -47,8 +47,9 @@ struct ResumableTraining<Notes: Codable> {
       let isComplete = try trainer.pass.epoch > 0 && trainer.pass.batches == feeds(trainer.pass.epoch).count
       let pass = max(trainer.pass.epoch + (isComplete ? 1 : 0), 1)
       guard pass <= passes else { return }
-      let report = try trainer.trainEpoch(pass, on: feeds(pass)) { batch, count, report in
-        try progress(pass, batch, count, report, &notes)
+      let batches = try feeds(pass)
+      let report = try trainer.trainEpoch(pass, on: batches) { batch, count, report in
+        try progress(pass, batch, batches, report, &notes)
         guard batch < count, clock.now - saved > interval else { return }
         try save(to: path)
         saved = clock.now
@@ -60,9 +61,20 @@ struct ResumableTraining<Notes: Codable> {
   }
 
   /// Writes the run as it is.
-  func save(to path: String) throws {
-    let encoder = JSONEncoder.withNonFinite
-    try trainer.checkpoint(notes: String(decoding: encoder.encode(notes), as: UTF8.self)).write(to: path)
+  private func save(to path: String) throws { try trainer.checkpoint(noting: notes).write(to: path) }
+}
+
+extension Trainer {
+  /// The run as it is now, with notes that `Checkpoint.notes()` reads.
+  func checkpoint(noting notes: some Encodable) throws -> Checkpoint {
+    try checkpoint(notes: String(decoding: JSONEncoder.withNonFinite.encode(notes), as: UTF8.self))
+  }
+}
+
+extension Checkpoint {
+  /// What was noted, or the part of it that `Notes` describes.
+  func notes<Notes: Decodable>() throws -> Notes {
+    try JSONDecoder.withNonFinite.decode(Notes.self, from: Data(state.notes.utf8))
   }
 }
 

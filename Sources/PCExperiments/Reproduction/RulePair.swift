@@ -5,11 +5,11 @@ package struct RulePair: Sendable {
   /// Of fixed predictions less backprop; nil for fewer than two seeds.
   package var test: PairedTest?
 
-  /// - Parameter values: each with the raw value of its `NamedRule`, in any order.
-  package init(_ values: [(rule: String, seed: UInt64, value: Double)]) {
+  /// - Parameter values: in any order.
+  package init(_ values: [(rule: NamedRule, seed: UInt64, value: Double)]) {
     seeds = Set(values.map(\.seed)).sorted().compactMap { seed in
       func value(_ rule: NamedRule) -> Double? {
-        values.first { $0.seed == seed && $0.rule == rule.rawValue }?.value
+        values.first { $0.seed == seed && $0.rule == rule }?.value
       }
       guard let fixed = value(.fixed), let backprop = value(.backprop) else { return nil }
       return (seed, fixed, backprop)

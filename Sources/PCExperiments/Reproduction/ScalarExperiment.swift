@@ -59,12 +59,19 @@ package struct ScalarExperiment: PaperExperiment {
     (Grouping.allCases.flatMap { grouping in Self.rates.map { Work(grouping: grouping, rate: $0) } }, [])
   }
 
+  /// The graph, in Double.
+  static func network(isGrouped: Bool) throws -> Network {
+    try Network(.scalar(isGrouped: isGrouped), on: Reference(), seed: 0)
+  }
+
+  /// v0 = 5, θ = 2, with the target 1.
+  static let feed = Feed(count: 1, ["v0": .doubles([5]), "theta": .doubles([2]), "target": .doubles([1])])
+
   package func perform(_ work: Work, checkpoint: String, progress: (TrainingProgress) -> Void) throws -> Result {
-    let model = Model.scalar(isGrouped: work.grouping == .vertices)
-    let network = try Network(model, on: Reference(), seed: 0)
-    let feed = Feed(count: 1, ["v0": .doubles([5]), "theta": .doubles([2]), "target": .doubles([1])])
+    let network = try Self.network(isGrouped: work.grouping == .vertices)
+    let feed = Self.feed
     let inputs = ["v0", "theta"]
-    let vertices = model.graph.vertices.map(\.name)
+    let vertices = network.graph.vertices.map(\.name)
 
     func messages(_ run: InferenceRun) -> [Double] {
       // Deterministic messages belong to the present state only once a gradient has been asked for.
@@ -79,7 +86,7 @@ package struct ScalarExperiment: PaperExperiment {
     let run = try network.run(rule, on: feed, gradientOf: inputs)
     rule.initialise(run)
     // Past the last step at which any message could still be out of tolerance: all that is missing is far smaller.
-    let deepest = model.graph.messageDepths().joined().max() ?? 0
+    let deepest = network.graph.messageDepths().joined().max() ?? 0
     func isSettled(_ steps: Int) -> Bool { Certificate(steps: steps, rate: work.rate).shortfall(deepest) < 1e-9 }
     var updates = exact.map { _ in 0 }
     var (steps, noted): ([Int], [[Double]]) = ([], [])

@@ -132,7 +132,7 @@ public struct Settings: Sendable {
     guard !range.contains(value) else { return }
     let limits =
       range.upperBound == .max ? "at least \(range.lowerBound)" : "from \(range.lowerBound) to \(range.upperBound)"
-    throw SettingsError("\(what.prefix(1).uppercased())\(what.dropFirst()) is \(value); it must be \(limits).")
+    throw SettingsError("\(what.asSentence) is \(value); it must be \(limits).")
   }
 }
 

@@ -117,7 +117,7 @@ extension Trainer {
   ///
   /// - Parameter notes: what the caller wants to find again, such as its results so far.
   public func checkpoint(notes: String = "") throws -> Checkpoint {
-    var arrays = try network.storedArrays(of: trainingPlan())
+    var arrays = try network.storedArrays(of: trainingPlan().plan)
     for (name, values) in carriedValues { arrays.append(network.array("carried/\(name)", [values.count], values)) }
     return Checkpoint(
       state: .init(settings: settingsInWords, updateCount: updateCount, pass: pass, notes: notes), arrays: arrays)
@@ -134,7 +134,7 @@ extension Trainer {
       let (saved, own) = (checkpoint.state.settings[name] ?? "none", settings[name] ?? "none")
       if saved != own { differences.append("\(name) \(saved) there, \(own) here") }
     }
-    let plan = try trainingPlan()
+    let plan = try trainingPlan().plan
     let (found, storages) = try network.differences(checkpoint, plan)
     differences += found
     var carried: [String: [Double]] = [:]
@@ -199,13 +199,6 @@ extension Network {
 
   func storedArrays(of plan: Plan) throws -> [NamedArray] {
     try kept(plan).map { array($0.name, $0.extents, $0.storage.download()) }
-  }
-
-  /// Numbers in the backend's precision.
-  func array(_ name: String, _ shape: [Int], _ values: [Double]) -> NamedArray {
-    NamedArray(
-      name: name, shape: shape,
-      values: backend.epsilon < 0x1p-23 ? .float64(values) : .float32(values.map(Float.init)))
   }
 
   /// What keeps a checkpoint's arrays from being the plan's, and which numbers go where if nothing does. Arrays that a

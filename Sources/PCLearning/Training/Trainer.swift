@@ -76,7 +76,7 @@ public final class Trainer {
     self.clipping = clipping
     self.reduction = reduction
     try checkSettings()
-    _ = try network.plan(rule, optimizer: optimizer, clipping: clipping)
+    _ = try trainingPlan()
   }
 
   private func checkSettings() throws(TrainingError) {
@@ -111,7 +111,7 @@ public final class Trainer {
     try carried.fill(&feed, for: graph)
     if feed.noise == nil { feed.noise = .init(seed: network.seed, epoch: 0, batch: updateCount) }
     try feed.check(graph, largest: network.backend.largestNumber)
-    let (key, plan) = try network.plan(rule, for: feed, optimizer: optimizer, clipping: clipping)
+    let (key, plan) = try trainingPlan(for: feed)
     let executable = try network.executable(key, plan, batchSize: feed.count)
     let coefficients = rule.coefficients.merging(optimizer.coefficients(step: updateCount + 1)) { $1 }
     for (name, value) in coefficients {
@@ -131,7 +131,10 @@ public final class Trainer {
     return report
   }
 
-  func trainingPlan() throws -> Plan { try network.plan(rule, optimizer: optimizer, clipping: clipping).plan }
+  /// The plan of a training step on a feed, by default on one of the usual length.
+  func trainingPlan(for feed: Feed? = nil) throws -> (key: String, plan: Plan) {
+    try network.plan(rule, for: feed, optimizer: optimizer, clipping: clipping)
+  }
 
   /// What a checkpoint keeps of carried state, by the inputs' names in order.
   var carriedValues: [(name: String, values: [Double])] {
@@ -413,7 +416,7 @@ extension Trainer {
   public func byteCount(batchSize: Int, length: Int? = nil) throws -> Int {
     var feed = Feed(count: batchSize, [:])
     feed.length = length
-    let plan = try network.plan(rule, for: feed, optimizer: optimizer, clipping: clipping).plan
+    let plan = try trainingPlan(for: feed).plan
     let number = network.backend.epsilon < 0x1p-23 ? 8 : 4
     let kept = plan.program.buffers.filter(\.isPersistent).reduce(0) { $0 + $1.count }
     return try network.backend.byteCount(of: plan.program, batchSize: batchSize) + number * kept
@@ -422,7 +425,7 @@ extension Trainer {
   /// Multiply-adds of the matrix and convolution work that one training step cannot do without: what its time can be
   /// measured against. For a rule with steps those of its T steps alone, for any other those of the whole step.
   public func floorMultiplyAdds(batchSize: Int) throws -> Int {
-    let (_, plan) = try network.plan(rule, optimizer: optimizer, clipping: clipping)
+    let plan = try trainingPlan().plan
     let (phases, steps) = rule.schedule
     return batchSize * plan.multiplyAdds(in: plan.script(steps > 0 ? [.step] : phases, steps: steps))
   }
