@@ -109,16 +109,16 @@ public final class Network {
   // MARK: Plans
 
   /// The plan of a rule for a feed, by default one of the usual length; the optimiser's update belongs to it where there is
-  /// one.
+  /// one. One that is not observed takes less memory (see `PlanBuilder.finish`).
   func plan(
     _ rule: any Rule, for feed: Feed? = nil, optimizer: (any Optimizer)? = nil, clipping: Clipping = .none,
-    wantedInputs: Set<Int> = [], isMonitored: Bool = false
+    wantedInputs: Set<Int> = [], isMonitored: Bool = false, isObserved: Bool = true
   ) throws -> (key: String, plan: Plan) {
     let graph = try feed.map(graph(for:)) ?? graph
     let key = [
       feed?.length.map { "\($0) steps" } ?? "",
       rule.planKey, optimizer.map { "\($0.name) \(clipping)" } ?? "", "\(wantedInputs.sorted())",
-      isMonitored ? "monitored" : "",
+      isMonitored ? "monitored" : "", isObserved ? "observed" : "",
     ].joined(separator: "|")
     // Rules of one key may differ in their steps and rate, so each is checked.
     try rule.check(graph)
@@ -127,7 +127,7 @@ public final class Network {
       graph, epsilon: backend.epsilon, wantedInputs: wantedInputs, isMonitored: isMonitored)
     rule.write(builder)
     if let optimizer { optimizer.writeUpdate(builder, clipping: clipping) }
-    let plan = builder.finish()
+    let plan = builder.finish(isObserved: isObserved)
     plans[key] = plan
     return (key, plan)
   }

@@ -36,7 +36,8 @@ public struct Plan: Sendable {
   /// For each parameter, the direction that lowers the energy, −∂L/∂θ summed over the examples and scaled by the
   /// slot `gradient scale`; `nil` where it is not trained or no loss reaches it.
   public var gradients: [Term?]
-  /// For each vertex, the value that its children see.
+  /// For each vertex, the value that its children see; like predictions and messages, none in a plan that is not to be
+  /// observed.
   public var values: [Term]
   /// For each vertex, its prediction from its parents.
   public var predictions: [Term]

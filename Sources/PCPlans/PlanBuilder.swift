@@ -280,7 +280,12 @@ public final class PlanBuilder {
   // MARK: The finished plan
 
   /// The plan; simplified by the passes that keep its meaning.
-  public func finish() -> Plan {
+  ///
+  /// - Parameter isObserved: whether values, predictions and messages can be looked at, and phases run again, as somebody
+  ///   who drives inference by hand wants. Otherwise the phases run once each in their order, for the sake of what training
+  ///   reads (losses, outputs, carried state, gradients), the plan lists no vertices' terms, and what is needed at different
+  ///   times shares memory.
+  public func finish(isObserved: Bool = true) -> Plan {
     var plan = Plan(
       graph: graph, program: Program(), phases: phases, blocks: blocks, inputs: graph.inputs.map { term($0.value) },
       parameters: graph.parameters.map { term($0.value) }, gradients: gradients,
@@ -288,11 +293,14 @@ public final class PlanBuilder {
       messages: messages, inputMessages: inputMessages, losses: losses.compactMap { $0 },
       outputs: outputs.compactMap { $0 }, carried: carried, monitor: monitor,
       squaredGradientNorm: squaredGradientNorm)
+    if !isObserved { (plan.values, plan.predictions, plan.messages) = ([], [], []) }
     emit.rewrite { program in
       program.addPartsInPlace(keeping: plan.visibleBuffers)
       program.dropUnread(keeping: plan.visibleBuffers)
       program.fuseBlends(keeping: plan.visibleBuffers)
       program.gatherSumsOverExamples()
+      guard !isObserved else { return }
+      program.shareMemory(in: plan.script(Phase.allCases, steps: 2), keeping: plan.visibleBuffers)
     }
     plan.program = emit.program
     return plan

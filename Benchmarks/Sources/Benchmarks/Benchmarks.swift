@@ -66,7 +66,7 @@ final class Contestant {
   }
 
   /// Of the rule's plan without the optimiser.
-  func byteCount() throws -> Int { try trainer.network.byteCount(trainer.rule, batchSize: batchSize) }
+  func byteCount() throws -> Int { try trainer.byteCount(batchSize: batchSize) }
 
   func step(_ count: Int, isCounted: Bool = true) throws {
     let clock = ContinuousClock()

@@ -34,8 +34,8 @@ extension CharacterExperiment {
     case .modern:
       return """
         As one would train today: \(size), the last tenth held out; hidden width \(work.hidden), \(work.streams) parallel \
-        streams in windows of \(work.window) characters, state carried from window to window in training and in evaluation, \
-        cross-entropy, Adam with learning rate \(NumberText.significant(work.learningRate)) (times \
+        streams in windows of \(work.window) characters, state carried from window to window in training and in evaluation \
+        and starting again after \(work.restart) windows, cross-entropy, Adam with learning rate \(NumberText.significant(work.learningRate)) (times \
         \(NumberText.significant(work.decay)) after each epoch), gradient clipped at norm 1, dropout \
         \(NumberText.significant(work.dropout)) before the readout. \(rule)
         """

@@ -133,7 +133,7 @@ public final class Trainer {
 
   /// The plan of a training step on a feed, by default on one of the usual length.
   func trainingPlan(for feed: Feed? = nil) throws -> (key: String, plan: Plan) {
-    try network.plan(rule, for: feed, optimizer: optimizer, clipping: clipping)
+    try network.plan(rule, for: feed, optimizer: optimizer, clipping: clipping, isObserved: false)
   }
 
   /// What a checkpoint keeps of carried state, by the inputs' names in order.
@@ -264,7 +264,7 @@ public struct FeedforwardStream {
     let graph = try network.graph(for: feed)
     try carried.fill(&feed, for: graph)
     try feed.check(graph, largest: network.backend.largestNumber)
-    let (key, plan) = try network.plan(Feedforward(), for: feed)
+    let (key, plan) = try network.plan(Feedforward(), for: feed, isObserved: false)
     let executable = try network.executable(key, plan, batchSize: feed.count)
     plan.load(feed, into: executable)
     executable.run(plan.script([.parameters, .batch]))
