@@ -112,13 +112,14 @@ public final class Network {
   /// one. One that is not observed takes less memory (see `PlanBuilder.finish`).
   func plan(
     _ rule: any Rule, for feed: Feed? = nil, optimizer: (any Optimizer)? = nil, clipping: Clipping = .none,
-    wantedInputs: Set<Int> = [], isMonitored: Bool = false, isObserved: Bool = true
+    wantedInputs: Set<Int> = [], isMonitored: Bool = false, isObserved: Bool = true, recomputing segment: Int? = nil
   ) throws -> (key: String, plan: Plan) {
     let graph = try feed.map(graph(for:)) ?? graph
     let key = [
       feed?.length.map { "\($0) steps" } ?? "",
       rule.planKey, optimizer.map { "\($0.name) \(clipping)" } ?? "", "\(wantedInputs.sorted())",
       isMonitored ? "monitored" : "", isObserved ? "observed" : "",
+      segment.map { "recomputing \($0)" } ?? "",
     ].joined(separator: "|")
     // Rules of one key may differ in their steps and rate, so each is checked.
     try rule.check(graph)
@@ -127,7 +128,7 @@ public final class Network {
       graph, epsilon: backend.epsilon, wantedInputs: wantedInputs, isMonitored: isMonitored)
     rule.write(builder)
     if let optimizer { optimizer.writeUpdate(builder, clipping: clipping) }
-    let plan = builder.finish(isObserved: isObserved)
+    let plan = builder.finish(isObserved: isObserved, recomputing: segment)
     plans[key] = plan
     return (key, plan)
   }

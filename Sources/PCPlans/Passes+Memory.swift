@@ -8,7 +8,8 @@ extension Program {
   /// A buffer is needed from the first instruction that touches it to the last. What is touched in a section that runs
   /// several times is needed while that section runs, since any of its rounds may read what an earlier one left. Only
   /// batched buffers take part: they are what grows with the batch and the length of a sequence, and weights that are
-  /// packed for products must not change under the packing.
+  /// packed for products must not change under the packing. An elementwise function may write over an operand that nothing
+  /// needs any more.
   ///
   /// - Parameters:
   ///   - script: the order in which the sections run, always and completely: what is outside of it is left alone.
@@ -36,6 +37,14 @@ extension Program {
     var free: [Kind: [Int]] = [:]
     let order = buffers.indices.filter { isFree[$0] }.compactMap { buffer in spans[buffer].map { (buffer, $0) } }
     for (buffer, span) in order.sorted(by: { ($0.1.start, $0.0) < ($1.1.start, $1.0) }) {
+      if let operand = span.replaced.first(where: { isFree[$0] && spans[$0]?.end == span.start }),
+        let index = taken.firstIndex(where: { $0.place == places[operand] })
+      {
+        places[buffer] = places[operand]
+        taken[index].end = span.end
+        taken.sort { $0.end > $1.end }
+        continue
+      }
       for index in taken.indices.reversed() where taken[index].end < span.start {
         let place = taken.remove(at: index).place
         free[Kind(count: buffers[place].count, element: buffers[place].element), default: []].append(place)
@@ -56,6 +65,8 @@ extension Program {
     var end: Int
     /// Whether the first instruction that touches it replaces what was there.
     var startsWritten: Bool
+    /// Operands of that instruction over which it may write.
+    var replaced: [Int] = []
   }
 
   private func spans(in script: [Passage]) -> [Int: Span] {
@@ -72,7 +83,8 @@ extension Program {
             let isRead = instruction.operands.contains { $0.buffer == view.buffer }
             spans[view.buffer] = Span(
               start: range.lowerBound, end: range.upperBound,
-              startsWritten: !isRead && written.contains { $0.buffer == view.buffer })
+              startsWritten: !isRead && written.contains { $0.buffer == view.buffer },
+              replaced: passage.count == 1 ? replaceable(instruction) : [])
           }
           spans[view.buffer]?.end = range.upperBound
         }
@@ -80,6 +92,20 @@ extension Program {
       time = last + 1
     }
     return spans
+  }
+
+  /// The operands that an elementwise function reads just as it writes its result, and that are as large.
+  private func replaceable(_ instruction: Instruction) -> [Int] {
+    guard case .elementwise(_, let extents) = instruction.primitive, instruction.beta == .zero,
+      let result = instruction.results.first, isWhole(result, extents: extents)
+    else { return [] }
+    return instruction.operands.filter { operand in
+      buffers[operand.buffer].count == buffers[result.buffer].count
+        && buffers[operand.buffer].element == buffers[result.buffer].element
+        && instruction.operands.allSatisfy { other in
+          other.buffer != operand.buffer || other.isParallel(to: result, extents)
+        }
+    }.map(\.buffer)
   }
 
   private mutating func rename(_ place: (Int) -> Int) {

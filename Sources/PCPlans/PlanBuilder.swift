@@ -38,6 +38,10 @@ public final class PlanBuilder {
   private var blocks: [Plan.Block] = []
   private var inputMessages: [Int: Term] = [:]
   private var monitor: Plan.Monitor?
+  /// The instructions of the feedforward pass that belong to each step of an unrolled sequence, and how many there are in
+  /// all: positions in the section of the phase `batch`.
+  private var unrolled: [Graph.Time: [Int]] = [:]
+  private var forwardCount = 0
   let children: [[Int]]
 
   /// Declares the terms of inputs and parameters, and begins the phases `parameters` and `batch`.
@@ -147,10 +151,16 @@ public final class PlanBuilder {
   /// The feedforward pass: every vertex predicted, its value its prediction, clamped elements held.
   public func predictAll() {
     for vertex in graph.vertices.indices {
+      let start = batchCount
       let prediction = predict(vertex)
       setValue(of: vertex, to: clamping(vertex, prediction) { $0 })
+      if let time = graph.vertices[vertex].time { unrolled[time, default: []] += start..<batchCount }
     }
+    forwardCount = batchCount
   }
+
+  /// How many instructions the phase `batch` has so far.
+  private var batchCount: Int { phases[.batch].map { emit.program.sections[$0].instructions.count } ?? 0 }
 
   /// The error target − prediction that a clamped vertex sends at its clamped elements.
   public func clampedError(_ vertex: Int) -> (Term) -> Term {
@@ -281,11 +291,14 @@ public final class PlanBuilder {
 
   /// The plan; simplified by the passes that keep its meaning.
   ///
-  /// - Parameter isObserved: whether values, predictions and messages can be looked at, and phases run again, as somebody
-  ///   who drives inference by hand wants. Otherwise the phases run once each in their order, for the sake of what training
-  ///   reads (losses, outputs, carried state, gradients), the plan lists no vertices' terms, and what is needed at different
-  ///   times shares memory.
-  public func finish(isObserved: Bool = true) -> Plan {
+  /// - Parameters:
+  ///   - isObserved: whether values, predictions and messages can be looked at, and phases run again, as somebody who drives
+  ///     inference by hand wants. Otherwise the phases run once each in their order, for the sake of what training reads
+  ///     (losses, outputs, carried state, gradients), the plan lists no vertices' terms, and what is needed at different
+  ///     times shares memory.
+  ///   - segment: in a plan that is not observed, the feedforward pass of an unrolled sequence is computed again, so many
+  ///     steps at a time, where inference comes to them, rather than kept until then; by default it is kept.
+  public func finish(isObserved: Bool = true, recomputing segment: Int? = nil) -> Plan {
     var plan = Plan(
       graph: graph, program: Program(), phases: phases, blocks: blocks, inputs: graph.inputs.map { term($0.value) },
       parameters: graph.parameters.map { term($0.value) }, gradients: gradients,
@@ -294,13 +307,22 @@ public final class PlanBuilder {
       outputs: outputs.compactMap { $0 }, carried: carried, monitor: monitor,
       squaredGradientNorm: squaredGradientNorm)
     if !isObserved { (plan.values, plan.predictions, plan.messages) = ([], [], []) }
+    let script = plan.script(Phase.allCases, steps: 2)
     emit.rewrite { program in
+      if let segment, !isObserved, let batch = phases[.batch] {
+        let segments = Dictionary(grouping: unrolled) { time, _ in
+          Graph.Time(sequence: time.sequence, step: time.step / segment)
+        }
+        program.recompute(
+          segments.values.map { $0.flatMap(\.value).sorted() }, of: batch, before: forwardCount, in: script,
+          keeping: plan.visibleBuffers)
+      }
       program.addPartsInPlace(keeping: plan.visibleBuffers)
       program.dropUnread(keeping: plan.visibleBuffers)
       program.fuseBlends(keeping: plan.visibleBuffers)
       program.gatherSumsOverExamples()
       guard !isObserved else { return }
-      program.shareMemory(in: plan.script(Phase.allCases, steps: 2), keeping: plan.visibleBuffers)
+      program.shareMemory(in: script, keeping: plan.visibleBuffers)
     }
     plan.program = emit.program
     return plan

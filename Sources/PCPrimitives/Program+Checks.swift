@@ -107,6 +107,18 @@ extension Pooling {
   public var messageExtents: [Int] { [channels, output.rows, output.columns] }
 }
 
+extension View {
+  /// Whether every element of an index space is the same number through both views.
+  public func isSame(as other: View, _ extents: [Int]) -> Bool {
+    buffer == other.buffer && isParallel(to: other, extents)
+  }
+
+  /// Whether every element of an index space has the same place in its buffer through both views.
+  public func isParallel(to other: View, _ extents: [Int]) -> Bool {
+    offset == other.offset && zip(extents, zip(strides, other.strides)).allSatisfy { $0 == 1 || $1.0 == $1.1 }
+  }
+}
+
 extension Program {
   /// Everything that is wrong with the program, a sentence each; empty for a well-formed one.
   ///
@@ -169,7 +181,7 @@ extension Program {
     }
     for operand in instruction.operands {
       for result in instruction.results where result.buffer == operand.buffer {
-        guard case .elementwise = primitive, result == operand else {
+        guard case .elementwise(_, let extents) = primitive, result.isSame(as: operand, extents) else {
           found.append("reads and writes \(buffers[result.buffer].name), but not element for element")
           continue
         }

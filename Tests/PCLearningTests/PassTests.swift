@@ -46,6 +46,8 @@ import Testing
     return program
   }
 
+  private static let script = [Passage(section: 0), Passage(section: 1, count: 2), Passage(section: 0)]
+
   private static func contents(_ program: Program, seed: Int, kept: Set<Int>) throws -> [[Double]] {
     let executable = try Reference().compile(program, batchSize: 2, bindings: [:])
     for (index, buffer) in program.buffers.enumerated() where buffer.count > 0 {
@@ -53,7 +55,7 @@ import Testing
       let numbers = (0..<(buffer.isBatched ? 12 : 6)).map { _ in 2 * random.uniform() - 1 }
       numbers.withUnsafeBufferPointer { executable.upload($0, to: index) }
     }
-    executable.run([Passage(section: 0), Passage(section: 1, count: 2), Passage(section: 0)])
+    executable.run(script)
     return kept.sorted().map(executable.download)
   }
 
@@ -71,8 +73,12 @@ import Testing
       both.gatherSumsOverExamples()
       var dropped = program
       dropped.dropUnread(keeping: kept)
+      var shared = program
+      shared.shareMemory(in: Self.script, keeping: kept)
+      both.shareMemory(in: Self.script, keeping: kept)
       for (name, changed) in [
-        ("fuseBlends", fused), ("gatherSumsOverExamples", gathered), ("both", both), ("dropUnread", dropped),
+        ("fuseBlends", fused), ("gatherSumsOverExamples", gathered), ("dropUnread", dropped), ("shareMemory", shared),
+        ("all", both),
       ] {
         let observed = try Self.contents(changed, seed: seed, kept: kept)
         for (index, pair) in zip(observed, expected).enumerated() {

@@ -42,6 +42,7 @@ struct ClosedForm {
     let ancestors = graph.relaxedAncestors(within: Set(block))
     let wanted = Set(block.map { graph.vertices[$0].result })
     let nothing: [Term?] = Array(repeating: nil, count: graph.vertices.count)
+    var combined: [[Part: Term]: Term] = [:]
     let held = Sweep(plan, messages: plan.messages, wanted: wanted, lossMessages: lossMessages)
     var sweeps: [Part: Sweep] = [:]
     func sweep(_ part: Part) -> Sweep {
@@ -80,20 +81,22 @@ struct ClosedForm {
         parts[key] = parts[key].map { plan.emit.add($0, error) } ?? error
       }
       for (key, term) in parts { sweep(key).messages[vertex] = term }
-      plan.messages[vertex] = combine(parts, vertex, plan)
+      // A vertex that passes on what one child sent, unchanged, has that child's message.
+      plan.messages[vertex] = combined[parts] ?? combine(parts, vertex, plan)
+      combined[parts] = plan.messages[vertex]
     }
   }
 
   /// Σ_d c_d g^(d).
   private func combine(_ parts: [Part: Term], _ vertex: Int, _ plan: PlanBuilder) -> Term? {
+    func scale(_ part: Part) -> Scalar { if case .depth(let d) = part { coefficient(d) } else { .one } }
     let ordered = parts.sorted { $0.key < $1.key }
     guard let first = ordered.first else { return nil }
-    if ordered.count == 1, first.key == .pooled { return first.value }
+    if ordered.count == 1, scale(first.key) == .one { return first.value }
     let total = plan.emit.makeTerm(
       plan.name(vertex, "message"), first.value.extents, isBatched: true, stage: .batch)
     for (position, (key, term)) in ordered.enumerated() {
-      let scale: Scalar = if case .depth(let d) = key { coefficient(d) } else { .one }
-      plan.emit.blend(term, into: total, alpha: scale, beta: position == 0 ? .zero : .one)
+      plan.emit.blend(term, into: total, alpha: scale(key), beta: position == 0 ? .zero : .one)
     }
     return total
   }
