@@ -235,6 +235,9 @@ extension HTMLReport {
       h2 { break-after: avoid; margin-top: 1.6rem }
       figure, .table, tr, dl { break-inside: avoid }
       figure svg { min-width: 0 !important; max-height: 215mm }
+      .wide, pre { overflow: visible }
+      .wide table { font-size: 8pt; width: auto }
+      .wide :is(th, td) { padding-inline: 0.35em }
       * { print-color-adjust: exact; -webkit-print-color-adjust: exact }
     }
 
