@@ -80,3 +80,12 @@ let package = Package(
 if Context.environment["PC_DOCS"] != nil {
   package.dependencies.append(.package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.4.0"))
 }
+
+// Only Scripts/fuzz.sh builds the fuzzing of the parsers.
+if Context.environment["PC_FUZZ"] != nil {
+  package.products.append(.library(name: "PCFuzzing", type: .static, targets: ["PCFuzzing"]))
+  package.targets.append(
+    .target(
+      name: "PCFuzzing", dependencies: ["PCInterchange", "PCDatasets", "PCLearning"],
+      exclude: ["README.md"]))
+}
