@@ -52,7 +52,8 @@ public final class Convolution2D {
       fatalError("\(file):\(line): \(name) takes images [B, channels, rows, columns], not \(x.name) \(x.shape)")
     }
     guard groups >= 1, x.shape.extents[1].isMultiple(of: groups) else {
-      fatalError("\(file):\(line): \(name) cannot cut the \(x.shape.extents[1]) channels of \(x.name) into \(groups) groups")
+      fatalError(
+        "\(file):\(line): \(name) cannot cut the \(x.shape.extents[1]) channels of \(x.name) into \(groups) groups")
     }
     let graph = x.graph
     let weight: Value

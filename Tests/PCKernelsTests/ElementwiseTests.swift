@@ -83,7 +83,10 @@ import Testing
       (.log, [(infinity, infinity), (0, -infinity), (-1, nan), (1, 0), (nan, nan), (-infinity, nan)]),
       (.tanh, [(infinity, 1), (-infinity, -1), (0, 0), (nan, nan), (100, 1)]),
       (.sigmoid, [(infinity, 1), (-infinity, 0), (0, 0.5), (nan, nan)]),
-      (.expMinusOne, [(infinity, infinity), (-infinity, -1), (0, 0), (nan, nan), (88.5, expm1(88.5)), (89, infinity)]),
+      (
+        .expMinusOne,
+        [(infinity, infinity), (-infinity, -1), (0, 0), (nan, nan), (88.5, expm1(88.5)), (89, infinity)]
+      ),
       (.softplus, [(infinity, infinity), (-infinity, 0), (0, log(2)), (nan, nan), (90, 90), (-200, 0)]),
       (.normalCumulative, [(infinity, 1), (-infinity, 0), (0, 0.5), (nan, nan), (20, 1), (-20, 0)]),
       (.sin, [(infinity, nan), (0, 0), (nan, nan), (3e7, sin(3e7))]),

@@ -58,7 +58,8 @@ import Testing
         return try results(row, point, target, on: Reference(), batchSize: 2).values.reduce(0, +)
       }
       let expected = -(try moved(step) - moved(-step)) / (2 * step)
-      #expect(abs(message[k] - expected) <= 1e-7, "element \(k): expected \(expected), observed \(message[k]), seed 21")
+      #expect(
+        abs(message[k] - expected) <= 1e-7, "element \(k): expected \(expected), observed \(message[k]), seed 21")
     }
   }
 

@@ -95,7 +95,9 @@ struct OperationRow: Sendable, CustomStringConvertible {
         Custom("product", operandCount: 2) { x in
           zip(x[0], x[1]).map { $0 * $1 * $1 }
         } pullback: { x, message, operand in
-          message.indices.map { operand == 0 ? message[$0] * x[1][$0] * x[1][$0] : 2 * message[$0] * x[0][$0] * x[1][$0] }
+          message.indices.map {
+            operand == 0 ? message[$0] * x[1][$0] * x[1][$0] : 2 * message[$0] * x[0][$0] * x[1][$0]
+          }
         }, [.batch, 2, 3], [2, 3]),
       OperationRow(
         Custom("first", shape: { _ throws(ShapeError) in [.batch, 1] }) {

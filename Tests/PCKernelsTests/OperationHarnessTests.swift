@@ -112,13 +112,15 @@ import Testing
   @Test func tiesAndKinks() throws {
     for backend in Self.backends {
       for kind in Extremum.Kind.allCases {
-        let two = try OperationTrial(OperationRow(Extremum(kind), [.batch, 3], [.batch, 3]), on: backend, batchSize: 1)
+        let two = try OperationTrial(
+          OperationRow(Extremum(kind), [.batch, 3], [.batch, 3]), on: backend, batchSize: 1)
         #expect(two.value([[1, 2, 3], [1, 3, 2]]) == (kind == .maximum ? [1, 3, 3] : [1, 2, 2]))
         let first = kind == .maximum ? [5.0, 0, 7] : [5, 6, 0]
         let second = kind == .maximum ? [0.0, 6, 0] : [0, 0, 7]
         #expect(two.pullBack([5, 6, 7]) == [first, second])
       }
-      let largest = try OperationTrial(OperationRow(Largest(axes: [1, 2]), [.batch, 2, 3]), on: backend, batchSize: 1)
+      let largest = try OperationTrial(
+        OperationRow(Largest(axes: [1, 2]), [.batch, 2, 3]), on: backend, batchSize: 1)
       #expect(largest.value([[1, 4, 2, 4, 4, 0]]) == [4])
       #expect(largest.pullBack([3]) == [[0, 3, 0, 0, 0, 0]])
       let held = try OperationTrial(OperationRow(Clip(to: -1...2), [.batch, 4]), on: backend, batchSize: 1)

@@ -56,7 +56,7 @@ import Testing
     Case("average pool", [2, 5, 4]) { x, _ in AveragePool2D("pool", window: 3, stride: 2, padding: 1)(x) },
     Case("global average pool", [2, 3, 4]) { x, _ in GlobalAveragePool2D("pool")(x) },
     Case("layer norm", [5], [5]) { x, w in x.normalized() * w[0] },
-    Case("group norm", [4, 3, 2], [4, 1, 1]) { x, w in Normalization("norm", .group(2))(x) * w[0] },
+    Case("group norm", [4, 3, 2], [4, 1, 1]) { x, w in NormalizationLayer("norm", .group(2))(x) * w[0] },
     Case("rms norm", [2, 5], [5]) { x, w in x.normalized(isCentered: false) * w[0] },
   ]
 

@@ -50,7 +50,8 @@ public struct ConvolveTransposed: Operation {
       (0..<stride).contains(extra), groups >= 1, image.extents[1].isMultiple(of: groups)
     else {
       throw ShapeError(
-        "stride \(stride), padding \(padding), extra \(extra), dilation \(dilation) and groups \(groups) make no sense")
+        "stride \(stride), padding \(padding), extra \(extra), dilation \(dilation) and groups \(groups) make no sense"
+      )
     }
     let result = geometry(image.extents, filter.extents)
     guard result.input.rows > 0, result.input.columns > 0 else {

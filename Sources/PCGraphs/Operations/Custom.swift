@@ -93,7 +93,9 @@ public func map(
   _ x: Value, _ name: String, _ function: @escaping @Sendable (Double) -> Double,
   slope: @escaping @Sendable (Double) -> Double, file: StaticString = #fileID, line: UInt = #line
 ) -> Value {
-  let operation = Custom(name) { $0[0].map(function) } pullback: { operands, message, _ in
+  let operation = Custom(name) {
+    $0[0].map(function)
+  } pullback: { operands, message, _ in
     zip(operands[0], message).map { slope($0) * $1 }
   }
   return x.graph.apply(operation, to: [x], file: file, line: line)

@@ -5,7 +5,7 @@ import PCGraphs
 ///
 /// Parameters: `NAME.scale`, ones at first, and `NAME.shift`, zeros at first (none for `.rms`), one number for each element of
 /// the last axis, or for each channel. Calling the same object twice shares them. No example sees another one.
-public final class Normalization {
+public final class NormalizationLayer {
   /// Which numbers are normalised together.
   public enum Kind: Sendable {
     /// The elements of the last axis (layer normalisation).
