@@ -10,10 +10,7 @@ import _Differentiation
 /// let y = differentiable(x, "bump") { x in x > 0 ? x * x / (1 + x * x) : 0 }
 /// ```
 ///
-/// - Parameters:
-///   - x: the operand.
-///   - name: what printouts call the operation.
-///   - function: f, called on several threads at once.
+/// `name` is what printouts call the operation; `function` is called on several threads at once.
 public func differentiable(
   _ x: Value, _ name: String, file: StaticString = #fileID, line: UInt = #line,
   _ function: @escaping @Sendable @differentiable(reverse) (Double) -> Double
@@ -28,11 +25,8 @@ public func differentiable(
 
 /// The value of `shape` that a differentiable Swift function makes of each example's numbers, in row-major order.
 ///
-/// - Parameters:
-///   - x: the operand.
-///   - name: what printouts call the operation.
-///   - shape: the result's, which holds the batch if the operand does; by default the operand's.
-///   - function: makes as many numbers as `shape` has for each example; called on several threads at once.
+/// `name` is what printouts call the operation; `shape` holds the batch if the operand does, and `nil` stands for the operand's.
+/// `function` makes as many numbers as `shape` has for each example, and is called on several threads at once.
 public func differentiable(
   _ x: Value, _ name: String, shape: Shape?, file: StaticString = #fileID, line: UInt = #line,
   _ function: @escaping @Sendable @differentiable(reverse) ([Double]) -> [Double]
@@ -50,12 +44,8 @@ public func differentiable(
 /// The value of `shape` that a differentiable Swift function makes of each example's numbers of two operands, of which
 /// one may be a parameter.
 ///
-/// - Parameters:
-///   - a: the first operand.
-///   - b: the second operand.
-///   - name: what printouts call the operation.
-///   - shape: the result's, which holds the batch if an operand does; by default that of `a`.
-///   - function: makes as many numbers as `shape` has for each example; called on several threads at once.
+/// `name` is what printouts call the operation; `shape` holds the batch if an operand does, and is by default that of `a`.
+/// `function` makes as many numbers as `shape` has for each example, and is called on several threads at once.
 public func differentiable(
   _ a: Value, _ b: Value, _ name: String, shape: Shape? = nil, file: StaticString = #fileID, line: UInt = #line,
   _ function: @escaping @Sendable @differentiable(reverse) ([Double], [Double]) -> [Double]

@@ -84,11 +84,7 @@ public struct Custom: Operation {
 
 /// y = f(x), element by element, for a function and its slope in Swift: `map(x, "cube", { $0 * $0 * $0 }, slope: …)`.
 ///
-/// - Parameters:
-///   - x: the operand.
-///   - name: what printouts call the operation.
-///   - function: f, called on several threads at once.
-///   - slope: f′.
+/// `name` is what printouts call the operation; both functions are called on several threads at once.
 public func map(
   _ x: Value, _ name: String, _ function: @escaping @Sendable (Double) -> Double,
   slope: @escaping @Sendable (Double) -> Double, file: StaticString = #fileID, line: UInt = #line
