@@ -10,6 +10,7 @@ let package = Package(
   products: [
     .library(name: "PredictiveCoding", targets: ["PredictiveCoding"]),
     .executable(name: "pcgraph", targets: ["pcgraph"]),
+    .library(name: "PCDifferentiable", targets: ["PCDifferentiable"]),
   ],
   traits: [
     .trait(name: "CommandLine", description: "The command `pcgraph` and the packages that only it needs."),
@@ -23,6 +24,8 @@ let package = Package(
     .target(name: "PCPrimitives", exclude: ["README.md"]),
     .target(name: "PCGraphs", dependencies: ["PCPrimitives"], exclude: ["README.md"]),
     .target(name: "PCLayers", dependencies: ["PCGraphs"], exclude: ["README.md"]),
+    // The compiler's `_Differentiation`, for who asks for it alone.
+    .target(name: "PCDifferentiable", dependencies: ["PCGraphs"], exclude: ["README.md"]),
     .target(name: "PCModels", dependencies: ["PCLayers"], exclude: ["README.md"]),
 
     // MARK: Kernels: where it is computed
@@ -67,6 +70,7 @@ let package = Package(
 
     // MARK: Tests
     .testTarget(name: "PCGraphsTests", dependencies: ["PredictiveCoding"]),
+    .testTarget(name: "PCDifferentiableTests", dependencies: ["PCDifferentiable", "PredictiveCoding"]),
     .testTarget(name: "PCKernelsTests", dependencies: ["PredictiveCoding"]),
     .testTarget(
       name: "PCLearningTests", dependencies: ["PredictiveCoding"], resources: [.copy("Fixtures")]),

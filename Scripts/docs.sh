@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 modules=(
   PredictiveCoding PCPrimitives PCGraphs PCLayers PCModels PCRandomness PCKernels PCKernelsCPU PCPlans PCInterchange
-  PCDatasets PCLearning PCExperiments
+  PCDatasets PCLearning PCExperiments PCDifferentiable
 )
 export PC_DOCS=1
 package=(swift package --scratch-path .build-docs)

@@ -241,6 +241,75 @@ def recurrent_fixture(kind, layers, bidirectional, lengths, features=3, hidden=4
     }
 
 
+def operation_fixtures():
+    """½ Σ (f(x, w) − target)² of single operations, and single losses: their value and the gradients of x and w."""
+    layer_norm = lambda x, w: F.layer_norm(x, x.shape[1:]) * w
+    cases = {
+        "log": ([3], None, lambda x, w: torch.log(x + 3)),
+        "cos": ([3], None, lambda x, w: torch.cos(x)),
+        "abs": ([3], None, lambda x, w: torch.abs(x)),
+        "leaky relu": ([3], None, lambda x, w: F.leaky_relu(x, 0.2)),
+        "elu": ([3], None, lambda x, w: F.elu(x, 0.7)),
+        "gelu": ([3], None, lambda x, w: F.gelu(x)),
+        "gelu by tanh": ([3], None, lambda x, w: F.gelu(x, approximate="tanh")),
+        "silu": ([3], None, lambda x, w: F.silu(x)),
+        "softplus": ([3], None, lambda x, w: F.softplus(x)),
+        "power": ([3], None, lambda x, w: (x + 3) ** 1.7),
+        "general power": ([3], [3], lambda x, w: (x + 3) ** w),
+        "maximum": ([3], [3], lambda x, w: torch.maximum(x, w)),
+        "minimum": ([3], [3], lambda x, w: torch.minimum(x, w)),
+        "clip": ([5], None, lambda x, w: torch.clamp(x, -0.5, 0.75)),
+        "softmax": ([2, 4], None, lambda x, w: torch.softmax(x, 1)),
+        "log softmax": ([2, 4], None, lambda x, w: torch.log_softmax(x, 2)),
+        "cumulative sum": ([5, 2], None, lambda x, w: torch.cumsum(x, 1)),
+        "pad": ([2, 3], None, lambda x, w: F.pad(x, (1, 2))),
+        "largest": ([2, 4], None, lambda x, w: torch.amax(x, 2)),
+        "batched matmul": ([3, 2, 4], None, lambda x, w: x @ x.transpose(2, 3)),
+        "dilated convolution": ([2, 6, 5], [3, 2, 3, 2], lambda x, w: F.conv2d(x, w, padding=2, dilation=2)),
+        "grouped convolution": ([4, 5, 5], [6, 2, 3, 3], lambda x, w: F.conv2d(x, w, stride=2, padding=1, groups=2)),
+        "transposed convolution": (
+            [4, 3, 4],
+            [4, 3, 3, 3],
+            lambda x, w: F.conv_transpose2d(x, w, stride=2, padding=1, output_padding=1, groups=2, dilation=2),
+        ),
+        "average pool": ([2, 5, 4], None, lambda x, w: F.avg_pool2d(x, 3, 2, 1)),
+        "global average pool": ([2, 3, 4], None, lambda x, w: x.mean((2, 3))),
+        "layer norm": ([5], [5], layer_norm),
+        "group norm": ([4, 3, 2], [4, 1, 1], lambda x, w: F.group_norm(x, 2) * w),
+        "rms norm": ([2, 5], [5], lambda x, w: F.rms_norm(x, [5], eps=1e-5) * w),
+    }
+    results = []
+    for name, (shape, extents, function) in cases.items():
+        x = fixture_numbers([2] + shape, 1, 2).requires_grad_()
+        w = fixture_numbers(extents, 2, 1).requires_grad_() if extents else None
+        y = function(x, w)
+        loss = 0.5 * ((y - fixture_numbers(list(y.shape), 3, 1)) ** 2).sum()
+        loss.backward()
+        results.append(
+            {
+                "name": name,
+                "loss": loss.item(),
+                "x": x.grad.flatten().tolist(),
+                "w": w.grad.flatten().tolist() if extents else [],
+            }
+        )
+    x = fixture_numbers([2, 4], 1, 2)
+    t = fixture_numbers([2, 4], 3, 1)
+    soft = t.abs() / t.abs().sum(1, keepdim=True)
+    losses = {
+        "huber": lambda x: F.huber_loss(x, t, reduction="sum", delta=0.6),
+        "binary cross-entropy": lambda x: F.binary_cross_entropy_with_logits(x, (1 + t) / 2, reduction="sum"),
+        "label smoothing": lambda x: F.cross_entropy(x, torch.tensor([2, 0]), reduction="sum", label_smoothing=0.1),
+        "soft labels": lambda x: F.cross_entropy(x, soft, reduction="sum"),
+    }
+    for name, function in losses.items():
+        point = x.clone().requires_grad_()
+        loss = function(point)
+        loss.backward()
+        results.append({"name": name, "loss": loss.item(), "x": point.grad.flatten().tolist(), "w": []})
+    return results
+
+
 def write(name, content):
     path = FOLDER / f"{name}.json"
     path.write_text(json.dumps(content, indent=1) + "\n")
@@ -262,6 +331,7 @@ if __name__ == "__main__":
         size = "paper" if shape == paper else "digits"
         write(f"{build.__name__}-{size}-{loss}", model_fixture(build, shape, loss))
     write("optimizers", optimizer_fixture())
+    write("operations", operation_fixtures())
     write(
         "recurrent",
         [

@@ -21,6 +21,8 @@ import PCPrimitives
 /// let y = x.graph.apply(Cube(), to: [x])
 /// ```
 ///
+/// Where a formula cannot be stated so, ``Custom`` takes its value and its pullback as Swift code.
+///
 /// In a file that imports Foundation, whose `Operation` is another one, write `PredictiveCoding.Operation`.
 public protocol Operation: Sendable {
   /// What printouts call it: a word in lower case.

@@ -381,6 +381,9 @@ extension Elementwise {
     case .tanh: libTanh(x)
     case .sigmoid: 1 / (1 + libExp(-x))
     case .absolute: abs(x)
+    case .expMinusOne: libExpm1(x)
+    case .softplus: max(x, 0) + libLog1p(libExp(-abs(x)))
+    case .normalCumulative: libErfc(-x * 0.5.squareRoot()) / 2
     case .relu: x > 0 || x.isNaN ? x : 0
     case .step: x > 0 ? 1 : 0
     case .oneMinusSquare: 1 - x * x
@@ -406,3 +409,6 @@ private func libSin(_ x: Double) -> Double { sin(x) }
 private func libCos(_ x: Double) -> Double { cos(x) }
 private func libTan(_ x: Double) -> Double { tan(x) }
 private func libTanh(_ x: Double) -> Double { tanh(x) }
+private func libExpm1(_ x: Double) -> Double { expm1(x) }
+private func libLog1p(_ x: Double) -> Double { log1p(x) }
+private func libErfc(_ x: Double) -> Double { erfc(x) }

@@ -69,6 +69,9 @@ ROW_FUNCTION(tan, tangent(x))
 ROW_FUNCTION(tanh, hyperbolic_tangent(x))
 ROW_FUNCTION(sigmoid, sigmoid(x))
 ROW_FUNCTION(absolute, absolute(x))
+ROW_FUNCTION(exp_minus_one, exponential_minus_one(x))
+ROW_FUNCTION(softplus, softplus(x))
+ROW_FUNCTION(normal_cumulative, normal_cumulative(x))
 ROW_FUNCTION(relu, choose(x <= 0, splat(0), x))
 ROW_FUNCTION(step, keep(x > 0, splat(1)))
 CHEAP_FUNCTION(one_minus_square, 1, 1 - x * x)
@@ -97,6 +100,9 @@ static const RowFunction row_functions[PC_OPERATIONS] = {
     [PC_TANH] = row_tanh,
     [PC_SIGMOID] = row_sigmoid,
     [PC_ABSOLUTE] = row_absolute,
+    [PC_EXP_MINUS_ONE] = row_exp_minus_one,
+    [PC_SOFTPLUS] = row_softplus,
+    [PC_NORMAL_CUMULATIVE] = row_normal_cumulative,
     [PC_RELU] = row_relu,
     [PC_STEP] = row_step,
     [PC_ONE_MINUS_SQUARE] = row_one_minus_square,

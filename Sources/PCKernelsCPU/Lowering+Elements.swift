@@ -201,6 +201,9 @@ extension Elementwise {
     case .tanh: PC_TANH
     case .sigmoid: PC_SIGMOID
     case .absolute: PC_ABSOLUTE
+    case .expMinusOne: PC_EXP_MINUS_ONE
+    case .softplus: PC_SOFTPLUS
+    case .normalCumulative: PC_NORMAL_CUMULATIVE
     case .relu: PC_RELU
     case .step: PC_STEP
     case .oneMinusSquare: PC_ONE_MINUS_SQUARE

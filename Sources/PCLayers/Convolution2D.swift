@@ -2,8 +2,8 @@ import PCGraphs
 
 /// y = activation(convolve(x, weight) + bias): [B, channels, rows, columns] to [B, filters, …], one vertex.
 ///
-/// Parameters: `NAME.weight` [filters, channels, kernel, kernel] and, with `hasBias`, `NAME.bias` [filters, 1, 1], zero at
-/// first. Calling the same object twice shares them.
+/// Parameters: `NAME.weight` [filters, channels / groups, kernel, kernel] and, with `hasBias`, `NAME.bias` [filters, 1, 1],
+/// zero at first. Calling the same object twice shares them.
 public final class Convolution2D {
   /// The vertex's name, and the path before `.weight` and `.bias`.
   public let name: String
@@ -15,6 +15,10 @@ public final class Convolution2D {
   public let stride: Int
   /// Zeros on each side of the image; 0 unless given.
   public let padding: Int
+  /// Pixels from one tap of the kernel to the next; 1 unless given.
+  public let dilation: Int
+  /// Groups of channels that do not see one another; 1 unless given, and one for each channel makes it depthwise.
+  public let groups: Int
   /// Ends the layer, inside of its vertex.
   public let activation: Activation
   /// Whether a number is added for each filter; so by default.
@@ -26,24 +30,30 @@ public final class Convolution2D {
   /// A layer that makes its parameters when it is first called, for the number of channels that it finds there.
   /// `initializer` draws the weight: by default He's, which suits relu.
   public init(
-    _ name: String, filters: Int, kernel: Int, stride: Int = 1, padding: Int = 0, activation: Activation = .identity,
-    bias: Bool = true, initializer: Initializer = .he
+    _ name: String, filters: Int, kernel: Int, stride: Int = 1, padding: Int = 0, dilation: Int = 1, groups: Int = 1,
+    activation: Activation = .identity, bias: Bool = true, initializer: Initializer = .he
   ) {
     self.name = name
     self.filters = filters
     self.kernel = kernel
     self.stride = stride
     self.padding = padding
+    self.dilation = dilation
+    self.groups = groups
     self.activation = activation
     hasBias = bias
     self.initializer = initializer
   }
 
   /// The layer applied to images [B, channels, rows, columns]: [B, filters, r′, c′] with
-  /// r′ = ⌊(rows + 2 · padding − kernel) / stride⌋ + 1. Stops where the shape does not fit.
+  /// r′ = ⌊(rows + 2 · padding − dilation · (kernel − 1) − 1) / stride⌋ + 1. Stops where the shape does not fit.
   public func callAsFunction(_ x: Value, file: StaticString = #fileID, line: UInt = #line) -> Value {
     guard x.shape.rank == 4 else {
       fatalError("\(file):\(line): \(name) takes images [B, channels, rows, columns], not \(x.name) \(x.shape)")
+    }
+    guard groups >= 1, x.shape.extents[1].isMultiple(of: groups) else {
+      fatalError(
+        "\(file):\(line): \(name) cannot cut the \(x.shape.extents[1]) channels of \(x.name) into \(groups) groups")
     }
     let graph = x.graph
     let weight: Value
@@ -52,12 +62,14 @@ public final class Convolution2D {
       (weight, bias) = parameters
     } else {
       weight = graph.parameter(
-        "\(name).weight", [filters, x.shape.extents[1], kernel, kernel], initializer, file: file, line: line)
+        "\(name).weight", [filters, x.shape.extents[1] / groups, kernel, kernel], initializer, file: file,
+        line: line)
       bias = hasBias ? graph.parameter("\(name).bias", [filters, 1, 1], .zeros, file: file, line: line) : nil
       parameters = (weight, bias)
     }
     return graph.vertex(name, file: file, line: line) {
-      var y = convolve(x, weight, stride: stride, padding: padding, file: file, line: line)
+      var y = convolve(
+        x, weight, stride: stride, padding: padding, dilation: dilation, groups: groups, file: file, line: line)
       if let bias { y = y + bias }
       return activation(y)
     }

@@ -60,6 +60,10 @@ public enum Elementwise: Sendable, Hashable {
   case one
   /// The function of that name: `reciprocal` 1/x, `log` natural, angles in radians; NaN outside of its domain.
   case identity, reciprocal, exp, log, sqrt, sin, cos, tan, tanh, sigmoid, absolute
+  /// eˣ − 1 and log(1 + eˣ), to the last digits for small values too.
+  case expMinusOne, softplus
+  /// The probability that a standard normal number is below x: ½ erfc(−x/√2), to the last digits in both tails.
+  case normalCumulative
   /// max(x, 0).
   case relu
   /// 1 where x > 0, else 0: the slope of `relu`, 0 at 0.
@@ -83,8 +87,8 @@ public enum Elementwise: Sendable, Hashable {
   public var arity: Int {
     switch self {
     case .one: 0
-    case .identity, .reciprocal, .exp, .log, .sqrt, .sin, .cos, .tan, .tanh, .sigmoid, .absolute, .relu, .step,
-      .oneMinusSquare, .onePlusSquare, .logisticSlope, .clip:
+    case .identity, .reciprocal, .exp, .log, .sqrt, .sin, .cos, .tan, .tanh, .sigmoid, .absolute, .expMinusOne,
+      .softplus, .normalCumulative, .relu, .step, .oneMinusSquare, .onePlusSquare, .logisticSlope, .clip:
       1
     case .add, .subtract, .multiply, .divide, .maximum, .minimum, .greater: 2
     case .select: 3

@@ -39,7 +39,9 @@ import Testing
     switch kind {
     case 0:
       let functions: [Elementwise] = [
-        .one, .identity, .reciprocal, .exp, .log, .sqrt, .sin, .cos, .tan, .tanh, .sigmoid, .absolute, .relu, .step,
+        .one, .identity, .reciprocal, .exp, .log, .sqrt, .sin, .cos, .tan, .tanh, .sigmoid, .absolute, .expMinusOne,
+        .softplus,
+        .normalCumulative, .relu, .step,
         .oneMinusSquare, .onePlusSquare, .logisticSlope, .clip(limit: 0.5), .add, .subtract, .multiply, .divide,
         .maximum, .minimum, .greater, .select,
       ]

@@ -37,6 +37,9 @@ import Testing
       (.exp, { exp($0) }, 1e-6...87, 2),
       (.log, { log($0) }, 1e-37...1e38, 2),
       (.tanh, { tanh($0) }, 1e-20...20, 4),
+      (.expMinusOne, { expm1($0) }, 1e-30...88, 3),
+      (.softplus, { max($0, 0) + log1p(exp(-abs($0))) }, 1e-20...86, 4),
+      (.normalCumulative, { erfc(-$0 / 2.0.squareRoot()) / 2 }, 1e-20...12.5, 8),
       (.sigmoid, { 1 / (1 + exp(-$0)) }, 1e-6...87, 3),
       (.sin, { sin($0) }, 1e-20...1e5, 2),
       (.cos, { cos($0) }, 1e-20...1e5, 2),
@@ -80,6 +83,12 @@ import Testing
       (.log, [(infinity, infinity), (0, -infinity), (-1, nan), (1, 0), (nan, nan), (-infinity, nan)]),
       (.tanh, [(infinity, 1), (-infinity, -1), (0, 0), (nan, nan), (100, 1)]),
       (.sigmoid, [(infinity, 1), (-infinity, 0), (0, 0.5), (nan, nan)]),
+      (
+        .expMinusOne,
+        [(infinity, infinity), (-infinity, -1), (0, 0), (nan, nan), (88.5, expm1(88.5)), (89, infinity)]
+      ),
+      (.softplus, [(infinity, infinity), (-infinity, 0), (0, log(2)), (nan, nan), (90, 90), (-200, 0)]),
+      (.normalCumulative, [(infinity, 1), (-infinity, 0), (0, 0.5), (nan, nan), (20, 1), (-20, 0)]),
       (.sin, [(infinity, nan), (0, 0), (nan, nan), (3e7, sin(3e7))]),
       (.cos, [(infinity, nan), (0, 1), (nan, nan), (3e7, cos(3e7))]),
       (.tan, [(infinity, nan), (0, 0), (nan, nan), (3e7, tan(3e7))]),

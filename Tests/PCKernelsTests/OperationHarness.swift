@@ -36,17 +36,75 @@ struct OperationRow: Sendable, CustomStringConvertible {
   /// both ways.
   static let table: [OperationRow] =
     binary(Add()) + binary(Subtract()) + binary(Multiply()) + binary(Divide(), in: 0.5...2)
+    + binary(GeneralPower(), in: 0.5...2) + apart(Extremum(.maximum)) + apart(Extremum(.minimum))
     + Pointwise.Function.allCases.flatMap { function -> [OperationRow] in
-      // relu away from its kink, roots away from 0, tangents away from their poles.
-      let range: ClosedRange<Float> = function == .sqrt || function == .relu ? 0.1...2 : -1.2...1.2
+      // relu and |x| away from their kinks, roots and logarithms away from 0, tangents away from their poles.
+      let isHalf = [.sqrt, .relu, .log, .abs].contains(function)
+      let range: ClosedRange<Float> = isHalf ? 0.1...2 : -1.2...1.2
       let rows = [
         OperationRow(Pointwise(function), [.batch, 3], in: range),
         OperationRow(Pointwise(function), [2, .batch], in: range),
         OperationRow(Pointwise(function), Shape(fixed: [2, 3]), in: range),
       ]
-      return function == .relu ? rows + [OperationRow(Pointwise(.relu), [.batch, 3], in: -2...(-0.1))] : rows
+      let isBent = function == .relu || function == .abs
+      return isBent ? rows + [OperationRow(Pointwise(function), [.batch, 3], in: -2...(-0.1))] : rows
     }
     + [
+      OperationRow(Pointwise(.gelu), [.batch, 5], in: -9...9),
+      OperationRow(Pointwise(.geluTanh), [.batch, 5], in: -9...9),
+      OperationRow(Pointwise(.softplus), [.batch, 5], in: -40...40),
+      OperationRow(LeakyReLU(), [.batch, 3], in: 0.1...2),
+      OperationRow(LeakyReLU(slope: 0.2), [.batch, 3], in: -2...(-0.1)),
+      OperationRow(ELU(), [.batch, 3], in: 0.1...2),
+      OperationRow(ELU(scale: 0.7), [2, .batch], in: -3...(-0.1)),
+      OperationRow(Power(3), [.batch, 3]),
+      OperationRow(Power(2), Shape(fixed: [2, 3])),
+      OperationRow(Power(1), [.batch, 3]),
+      OperationRow(Power(0), [2, .batch]),
+      OperationRow(Power(-2), [.batch, 3], in: -2...(-0.5)),
+      OperationRow(Power(0.5), [.batch, 3], in: 0.2...2),
+      OperationRow(Power(-2.3), [2, .batch], in: 0.5...2),
+      OperationRow(Clip(to: -2...2), [.batch, 3]),
+      OperationRow(Clip(to: -0.5...0.25), [.batch, 3], in: 0.3...2),
+      OperationRow(Clip(to: -0.5...0.25), [2, .batch], in: -2...(-0.6)),
+      OperationRow(Softmax(), [.batch, 4]),
+      OperationRow(Softmax(axis: 1), [.batch, 3, 2], in: -30...30),
+      OperationRow(Softmax(axis: 0), [3, .batch]),
+      OperationRow(Softmax(), Shape(fixed: [2, 3])),
+      OperationRow(LogSoftmax(), [.batch, 4]),
+      OperationRow(LogSoftmax(axis: 1), [.batch, 3, 2], in: -20...20),
+      OperationRow(LogSoftmax(axis: 0), [3, .batch]),
+      OperationRow(CumulativeSum(axis: 1), [.batch, 7]),
+      OperationRow(CumulativeSum(axis: -2, isReversed: true), [.batch, 4, 3]),
+      OperationRow(CumulativeSum(axis: 0), [5, .batch]),
+      OperationRow(CumulativeSum(axis: 1), [.batch, 1]),
+      OperationRow(CumulativeSum(axis: 0), Shape(fixed: [3, 2])),
+      OperationRow(Pad(axis: 1, before: 2, after: 1), [.batch, 3]),
+      OperationRow(Pad(axis: -1, before: 0, after: 2), [.batch, 2, 3]),
+      OperationRow(Pad(axis: 0, before: 1, after: 0), [2, .batch]),
+      OperationRow(Pad(axis: 0, before: 1, after: 1), Shape(fixed: [2, 3])),
+      OperationRow(Largest(axes: [1]), [.batch, 5]),
+      OperationRow(Largest(axes: [1, 3], keepsAxes: true), [.batch, 3, 2, 4]),
+      OperationRow(Largest(axes: [0]), [4, .batch]),
+      OperationRow(Largest(axes: [-1]), Shape(fixed: [2, 3])),
+      OperationRow(Normalize(), [.batch, 5]),
+      OperationRow(Normalize(axes: [1, 2], epsilon: 0.1), [.batch, 3, 2, 2]),
+      OperationRow(Normalize(isCentered: false), [.batch, 2, 4]),
+      OperationRow(Normalize(axes: [0]), [4, .batch]),
+      OperationRow(
+        Custom("product", operandCount: 2) { x in
+          zip(x[0], x[1]).map { $0 * $1 * $1 }
+        } pullback: { x, message, operand in
+          message.indices.map {
+            operand == 0 ? message[$0] * x[1][$0] * x[1][$0] : 2 * message[$0] * x[0][$0] * x[1][$0]
+          }
+        }, [.batch, 2, 3], [2, 3]),
+      OperationRow(
+        Custom("first", shape: { _ throws(ShapeError) in [.batch, 1] }) {
+          [$0[0][0]]
+        } pullback: { x, message, _ in
+          [message[0]] + Array(repeating: 0, count: x[0].count - 1)
+        }, [.batch, 4]),
       OperationRow(Affine(scale: -1.5, shift: 0.25), [.batch, 3]),
       OperationRow(Affine(scale: 2), [2, .batch]),
       OperationRow(Affine(scale: 0, shift: 1), [.batch]),
@@ -76,6 +134,19 @@ struct OperationRow: Sendable, CustomStringConvertible {
       OperationRow(Convolve(), [.batch, 4, 3, 3], [5, 4, 1, 1]),
       OperationRow(Convolve(), [.batch, 2, 4, 4], [3, 2, 4, 4]),
       OperationRow(Convolve(padding: 2), [.batch, 6, 7, 7], [16, 6, 5, 5]),
+
+      OperationRow(Convolve(padding: 2, dilation: 2), [.batch, 2, 6, 5], [3, 2, 3, 3]),
+      OperationRow(Convolve(stride: 2, padding: 1, groups: 2), [.batch, 4, 5, 5], [6, 2, 3, 3]),
+      OperationRow(Convolve(padding: 1, groups: 3), [.batch, 3, 4, 5], [3, 1, 3, 3]),
+
+      OperationRow(ConvolveTransposed(), [.batch, 2, 3, 4], [2, 3, 3, 3]),
+      OperationRow(ConvolveTransposed(stride: 2, padding: 1, extra: 1), [.batch, 3, 4, 3], [3, 2, 3, 3]),
+      OperationRow(ConvolveTransposed(stride: 2, dilation: 2, groups: 2), [.batch, 4, 3, 3], [4, 3, 2, 2]),
+      OperationRow(ConvolveTransposed(stride: 3, extra: 2), [.batch, 1, 2, 2], [1, 2, 1, 1]),
+
+      OperationRow(AveragePool(window: 2), [.batch, 3, 4, 6]),
+      OperationRow(AveragePool(window: 3, stride: 2, padding: 1), [.batch, 2, 5, 4]),
+      OperationRow(AveragePool(window: 3, stride: 1), [.batch, 2, 4, 4]),
 
       OperationRow(MaxPool(window: 2), [.batch, 3, 4, 6]),
       OperationRow(MaxPool(window: 2), [.batch, 2, 5, 5]),
@@ -122,6 +193,17 @@ struct OperationRow: Sendable, CustomStringConvertible {
       OperationRow(Sum(axes: []), [.batch, 3]),
       OperationRow(Sum(axes: [0], isMean: true), Shape(fixed: [2, 3])),
     ]
+
+  /// One operand above the other everywhere, either way.
+  private static func apart(_ operation: any PCGraphs.Operation) -> [OperationRow] {
+    let pairs: [(Shape, Shape)] = [([.batch, 3], [.batch, 3]), ([2, .batch], [2, 1]), ([3], [.batch, 2, 3])]
+    return pairs.flatMap { first, second in
+      [
+        OperationRow(operation, .init(shape: first, range: 0...1), .init(shape: second, range: 1.1...2)),
+        OperationRow(operation, .init(shape: first, range: 1.1...2), .init(shape: second, range: 0...1)),
+      ]
+    }
+  }
 
   private static func binary(
     _ operation: any PCGraphs.Operation, in range: ClosedRange<Float> = -1...1

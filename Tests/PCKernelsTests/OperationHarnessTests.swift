@@ -106,4 +106,41 @@ import Testing
       #expect(shared.pullBack([1, 2, 3, 4]) == [[0, 0, 0, 0, 10, 0, 0, 0, 0]])
     }
   }
+
+  /// Of two equal operands the first gets the message; of equal elements along an axis the first; a clipped number's
+  /// slope is 1 at the ends of its range; |x| is flat at 0, and leaky relu has its lower slope there.
+  @Test func tiesAndKinks() throws {
+    for backend in Self.backends {
+      for kind in Extremum.Kind.allCases {
+        let two = try OperationTrial(
+          OperationRow(Extremum(kind), [.batch, 3], [.batch, 3]), on: backend, batchSize: 1)
+        #expect(two.value([[1, 2, 3], [1, 3, 2]]) == (kind == .maximum ? [1, 3, 3] : [1, 2, 2]))
+        let first = kind == .maximum ? [5.0, 0, 7] : [5, 6, 0]
+        let second = kind == .maximum ? [0.0, 6, 0] : [0, 0, 7]
+        #expect(two.pullBack([5, 6, 7]) == [first, second])
+      }
+      let largest = try OperationTrial(
+        OperationRow(Largest(axes: [1, 2]), [.batch, 2, 3]), on: backend, batchSize: 1)
+      #expect(largest.value([[1, 4, 2, 4, 4, 0]]) == [4])
+      #expect(largest.pullBack([3]) == [[0, 3, 0, 0, 0, 0]])
+      let held = try OperationTrial(OperationRow(Clip(to: -1...2), [.batch, 4]), on: backend, batchSize: 1)
+      #expect(held.value([[-1, 2, 3, -4]]) == [-1, 2, 2, -1])
+      #expect(held.pullBack([5, 6, 7, 8]) == [[5, 6, 0, 0]])
+      let size = try OperationTrial(OperationRow(Pointwise(.abs), [.batch, 3]), on: backend, batchSize: 1)
+      #expect(size.value([[0, -2, 3]]) == [0, 2, 3])
+      #expect(size.pullBack([5, 6, 7]) == [[0, -6, 7]])
+      let leaky = try OperationTrial(OperationRow(LeakyReLU(slope: 0.25), [.batch, 2]), on: backend, batchSize: 1)
+      #expect(leaky.value([[0, -4]]) == [0, -1])
+      #expect(leaky.pullBack([4, 8]) == [[1, 2]])
+    }
+  }
+
+  /// Whole powers of 0 and of negative numbers.
+  @Test func powersOfNumbersThatAreNotPositive() throws {
+    for backend in Self.backends {
+      let cube = try OperationTrial(OperationRow(Power(3), [.batch, 3]), on: backend, batchSize: 1)
+      #expect(cube.value([[-2, 0, 3]]) == [-8, 0, 27])
+      #expect(cube.pullBack([1, 1, 1]) == [[12, 0, 27]])
+    }
+  }
 }

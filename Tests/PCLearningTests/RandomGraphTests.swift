@@ -37,8 +37,9 @@ import Testing
     let wanted = [
       "add", "subtract", "multiply", "divide", "affine", "matmul", "convolve", "max pool", "relu", "tanh", "sigmoid",
       "exp", "sqrt", "sin", "tan", "reshape", "transpose", "slice", "concatenate", "sum", "mean", "one hot", "prior",
-      "select",
-      "relaxed", "deterministic", "parametric", "squared error", "cross-entropy", "several losses", "weights",
+      "select", "gelu", "maximum", "minimum", "average pool",
+      "relaxed", "deterministic", "parametric", "squared error", "cross-entropy", "huber", "binary cross-entropy",
+      "several losses", "weights",
       "loss on a value that is read", "groups", "repeated parents", "shared parameters", "whole clamps",
       "masked clamps",
       "clamped deterministic vertices", "batch factors", "batch on another axis", "several depths",

@@ -99,7 +99,7 @@ private final class Generator {
   /// An operation that fits; tries until one does.
   private func apply(_ graph: GraphBuilder, _ x: Item) -> Item {
     while true {
-      let attempt = random.integer(below: 23)
+      let attempt = random.integer(below: 25)
       if let item = apply(attempt, graph, x) { return item }
     }
   }
@@ -108,9 +108,20 @@ private final class Generator {
     let v = x.value
     switch choice {
     case 0:
-      let function = pick([Pointwise.Function.tanh, .sigmoid, .sin])
+      let function = pick([Pointwise.Function.tanh, .sigmoid, .sin, .cos])
       return Item(value: graph.apply(Pointwise(function), to: [v]), bound: 1)
-    case 1: return Item(value: relu(v), bound: x.bound)
+    case 1:
+      switch random.integer(below: 10) {
+      case 0: return Item(value: gelu(v), bound: x.bound)
+      case 1: return Item(value: silu(v), bound: x.bound)
+      case 2: return Item(value: softplus(v), bound: x.bound + 0.7)
+      case 3: return Item(value: elu(v), bound: x.bound)
+      case 4: return Item(value: leakyRelu(v, slope: 0.1), bound: x.bound)
+      case 5:
+        guard x.bound <= 2 else { return nil }
+        return Item(value: pow(v, 3), bound: x.bound * x.bound * x.bound)
+      default: return Item(value: relu(v), bound: x.bound)
+      }
     case 2:
       if x.bound <= 1.2 { return Item(value: exp(v), bound: 3.4) }
       return Item(value: graph.vertex("root") { sqrt(v * v + 1) }, bound: x.bound + 1)
@@ -176,6 +187,22 @@ private final class Generator {
       masks.insert("choice\(maskCount)")
       let mask = graph.input("choice\(maskCount)", x.shape)
       return Item(value: select(mask, v, y.value), bound: max(x.bound, y.bound))
+    case 20:
+      guard let y = partner(of: x) else { return nil }
+      let bound = Swift.max(x.bound, y.bound)
+      return Item(value: chance(0.5) ? max(v, y.value) : min(y.value, v), bound: bound)
+    case 21:
+      guard x.shape.rank > 1, let axis = x.freeAxes.last else { return nil }
+      let count = x.extents[axis]
+      switch random.integer(below: 5) {
+      case 0: return Item(value: softmax(v, axis: axis), bound: 1)
+      case 1: return Item(value: v.cumulativeSum(axis: axis, isReversed: chance(0.5)), bound: x.bound * Double(count))
+      case 2: return Item(value: v.normalized(axes: [axis], isCentered: chance(0.5), epsilon: 0.3), bound: 3)
+      case 3:
+        guard x.shape.count <= 16 else { return nil }
+        return Item(value: v.padded(axis: axis, before: number(0...1), after: 1), bound: x.bound)
+      default: return Item(value: v.max(axes: [axis], keepsAxes: chance(0.5)), bound: x.bound)
+      }
     default: return image(graph, x)
     }
   }
@@ -226,6 +253,7 @@ private final class Generator {
 
   private func image(_ graph: GraphBuilder, _ x: Item) -> Item? {
     guard x.shape.rank == 4, x.shape.axes[0] == .batch, x.extents[2] > 1, x.extents[3] > 1 else { return nil }
+    if chance(0.2) { return Item(value: averagePool(x.value, window: 2, stride: number(1...2)), bound: x.bound) }
     if chance(0.4) {
       let stride = number(1...2)
       return Item(value: maxPool(x.value, window: 2, stride: stride), bound: x.bound)
@@ -283,7 +311,12 @@ private final class Generator {
         ? graph.loss(.crossEntropy(x.value, labels), weight: weight)
         : graph.loss(.squaredError(x.value, labels), weight: weight)
     }
-    graph.loss(.squaredError(x.value, graph.input("target\(lossCount)", x.shape)), weight: weight)
+    let target = graph.input("target\(lossCount)", x.shape)
+    switch random.integer(below: 6) {
+    case 0: graph.loss(.huber(x.value, target, delta: 0.7), weight: weight)
+    case 1: graph.loss(.binaryCrossEntropy(x.value, target), weight: weight)
+    default: graph.loss(.squaredError(x.value, target), weight: weight)
+    }
   }
   private var lossCount = 0
 

@@ -1,0 +1,80 @@
+import PCGraphs
+
+/// y = activation(convolveTransposed(x, weight) + bias): [B, channels, rows, columns] to [B, filters, …], one vertex; with a
+/// stride it makes images larger.
+///
+/// Parameters: `NAME.weight` [channels, filters / groups, kernel, kernel] and, with `hasBias`, `NAME.bias` [filters, 1, 1], zero
+/// at first. Calling the same object twice shares them.
+public final class ConvolutionTranspose2D {
+  /// The vertex's name, and the path before `.weight` and `.bias`.
+  public let name: String
+  /// Channels of the result.
+  public let filters: Int
+  /// Rows, and columns, of a filter.
+  public let kernel: Int
+  /// Pixels of the result from one pixel of the image to the next; 1 unless given.
+  public let stride: Int
+  /// Rows and columns that are cut off on each side of the result; 0 unless given.
+  public let padding: Int
+  /// Rows and columns that the result has more at its end, fewer than the stride; 0 unless given.
+  public let extra: Int
+  /// Pixels from one tap of the kernel to the next; 1 unless given.
+  public let dilation: Int
+  /// Groups of channels that do not see one another; 1 unless given.
+  public let groups: Int
+  /// Ends the layer, inside of its vertex.
+  public let activation: Activation
+  /// Whether a number is added for each filter; so by default.
+  public let hasBias: Bool
+  /// Draws the weight.
+  public let initializer: Initializer
+  private var parameters: (weight: Value, bias: Value?)?
+
+  /// A layer that makes its parameters when it is first called, for the number of channels that it finds there.
+  /// `initializer` draws the weight: by default He's, which suits relu.
+  public init(
+    _ name: String, filters: Int, kernel: Int, stride: Int = 1, padding: Int = 0, extra: Int = 0, dilation: Int = 1,
+    groups: Int = 1, activation: Activation = .identity, bias: Bool = true, initializer: Initializer = .he
+  ) {
+    self.name = name
+    self.filters = filters
+    self.kernel = kernel
+    self.stride = stride
+    self.padding = padding
+    self.extra = extra
+    self.dilation = dilation
+    self.groups = groups
+    self.activation = activation
+    hasBias = bias
+    self.initializer = initializer
+  }
+
+  /// The layer applied to images [B, channels, rows, columns]: [B, filters, r′, c′] with
+  /// r′ = (rows − 1) · stride − 2 · padding + dilation · (kernel − 1) + 1 + extra. Stops where the shape does not fit.
+  public func callAsFunction(_ x: Value, file: StaticString = #fileID, line: UInt = #line) -> Value {
+    guard x.shape.rank == 4 else {
+      fatalError("\(file):\(line): \(name) takes images [B, channels, rows, columns], not \(x.name) \(x.shape)")
+    }
+    guard groups >= 1, filters.isMultiple(of: groups) else {
+      fatalError("\(file):\(line): \(name) cannot cut its \(filters) filters into \(groups) groups")
+    }
+    let graph = x.graph
+    let weight: Value
+    let bias: Value?
+    if let parameters {
+      (weight, bias) = parameters
+    } else {
+      weight = graph.parameter(
+        "\(name).weight", [x.shape.extents[1], filters / groups, kernel, kernel], initializer, file: file, line: line)
+      bias = hasBias ? graph.parameter("\(name).bias", [filters, 1, 1], .zeros, file: file, line: line) : nil
+      parameters = (weight, bias)
+    }
+    return graph.vertex(name, file: file, line: line) {
+      var y = convolveTransposed(
+        x, weight, stride: stride, padding: padding, extra: extra, dilation: dilation, groups: groups, file: file,
+        line: line)
+      if let bias { y = y + bias }
+      return activation(y)
+    }
+  }
+}
