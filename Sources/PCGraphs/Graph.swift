@@ -141,6 +141,8 @@ public struct Graph: Sendable {
       case batch
       /// Chance: 1 / (1 − rate) with probability 1 − rate, else 0; and 1 everywhere outside of training.
       case dropout(rate: Double)
+      /// 1 in training, 0 outside of it.
+      case training
       /// The value that the graph's value of this number had in the batch before; 0 at the start of a stream.
       case carried(from: Int?)
     }

@@ -47,6 +47,7 @@ public final class GraphBuilder {
   private var vertexNames: Set<String> = []
   private var time: Graph.Time?
   private var sequenceCount = 0
+  private var trainingFlags: [Int: Value] = [:]
 
   /// A graph without inputs. `Model` makes and finishes a builder by itself.
   public init() {}
@@ -135,6 +136,16 @@ public final class GraphBuilder {
       unique = "\(name)#\(number)"
     }
     return addInput(unique, shape, element: .real, classes: nil, filledBy: .dropout(rate: rate), origin: origin)
+  }
+
+  /// The input [B, 1, …] that is 1 in training and 0 outside; one for each rank.
+  func trainingFlag(rank: Int, origin: String) -> Value {
+    let shape = Shape([.batch] + Array(repeating: 1, count: rank - 1))
+    if let known = trainingFlags[rank] { return known }
+    let flag = addInput(
+      "training, rank \(rank)", shape, element: .real, classes: nil, filledBy: .training, origin: origin)
+    trainingFlags[rank] = flag
+    return flag
   }
 
   private func addInput(

@@ -4,7 +4,8 @@ import PCGraphs
 /// channels (``Kind/group(_:)``), or the last axis without subtracting the mean (``Kind/rms``).
 ///
 /// Parameters: `NAME.scale`, ones at first, and `NAME.shift`, zeros at first (none for `.rms`), one number for each element of
-/// the last axis, or for each channel. Calling the same object twice shares them. No example sees another one.
+/// the last axis, or for each channel; for ``Kind/batch(momentum:)`` also `NAME.mean` and `NAME.variance`, which are not
+/// trained. Calling the same object twice shares them. But for that kind, no example sees another one.
 public final class NormalizationLayer {
   /// Which numbers are normalised together.
   public enum Kind: Sendable {
@@ -14,6 +15,9 @@ public final class NormalizationLayer {
     case rms
     /// Axis 1 of [B, channels, …] in so many groups, each with all that follows the channels (group normalisation).
     case group(Int)
+    /// Axis 1 of [B, channels, …] over the batch, by running statistics outside of training (batch normalisation); they take
+    /// a share `momentum` of each batch's. This one couples the examples.
+    case batch(momentum: Double = 0.1)
   }
 
   /// The vertex's name, and the path before `.scale` and `.shift`.
@@ -23,6 +27,7 @@ public final class NormalizationLayer {
   /// What is added to the variance.
   public let epsilon: Double
   private var parameters: (scale: Value, shift: Value?)?
+  private var running: (mean: Value, variance: Value)?
 
   /// A layer that makes its parameters when it is first called; `epsilon` is 1e-5 by default, as most models have it.
   public init(_ name: String, _ kind: Kind = .layer, epsilon: Double = 1e-5) {
@@ -40,6 +45,7 @@ public final class NormalizationLayer {
     let extents: [Int]
     switch kind {
     case .layer, .rms: extents = [x.shape.extents[x.shape.rank - 1]]
+    case .batch: extents = [x.shape.extents[1]] + Array(repeating: 1, count: x.shape.rank - 2)
     case .group(let groups):
       guard groups >= 1, x.shape.extents[1].isMultiple(of: groups) else {
         fatalError(
@@ -49,6 +55,12 @@ public final class NormalizationLayer {
     }
     let (scale, shift) = parameters ?? makeParameters(x.graph, extents, file, line)
     parameters = (scale, shift)
+    if case .batch = kind, running == nil {
+      running = (
+        x.graph.parameter("\(name).mean", extents, .zeros, isTrainable: false, file: file, line: line),
+        x.graph.parameter("\(name).variance", extents, .constant(1), isTrainable: false, file: file, line: line)
+      )
+    }
     return x.graph.vertex(name, file: file, line: line) {
       let scaled = normalized(x, file, line) * scale
       return shift.map { scaled + $0 } ?? scaled
@@ -67,6 +79,10 @@ public final class NormalizationLayer {
     switch kind {
     case .layer: return x.normalized(epsilon: epsilon, file: file, line: line)
     case .rms: return x.normalized(isCentered: false, epsilon: epsilon, file: file, line: line)
+    case .batch(let momentum):
+      guard let running else { return x }
+      return x.batchNormalized(
+        mean: running.mean, variance: running.variance, momentum: momentum, epsilon: epsilon, file: file, line: line)
     case .group(let groups):
       let each = x.shape.count / groups
       return x.reshaped([.batch, .fixed(groups), .fixed(each)], file: file, line: line)

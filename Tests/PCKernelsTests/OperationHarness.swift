@@ -91,6 +91,13 @@ struct OperationRow: Sendable, CustomStringConvertible {
       OperationRow(Normalize(axes: [1, 2], epsilon: 0.1), [.batch, 3, 2, 2]),
       OperationRow(Normalize(isCentered: false), [.batch, 2, 4]),
       OperationRow(Normalize(axes: [0]), [4, .batch]),
+      // The flag says training; what is outside of it is in BatchNormalizationTests.
+      OperationRow(
+        BatchNormalize(), Operand(shape: [.batch, 3, 2, 2]), Operand(shape: [.batch, 1, 1, 1], range: 1...1),
+        Operand(shape: [3, 1, 1]), Operand(shape: [3, 1, 1], range: 0.5...2)),
+      OperationRow(
+        BatchNormalize(epsilon: 0.1), Operand(shape: [.batch, 4]), Operand(shape: [.batch, 1], range: 1...1),
+        Operand(shape: [4]), Operand(shape: [4], range: 0.5...2)),
       OperationRow(
         Custom("product", operandCount: 2) { x in
           zip(x[0], x[1]).map { $0 * $1 * $1 }

@@ -92,6 +92,16 @@ public final class Emitter {
     return term
   }
 
+  /// What each update moves besides the parameters that are trained: `target ← (1 − share) target + share · source`.
+  public private(set) var moves: [(target: Term, source: Term, share: Double)] = []
+
+  /// Moves a persistent term towards another once for each update of the parameters: running statistics. Of several
+  /// calls for one target the first counts, that of the feedforward pass.
+  public func moveAtUpdate(_ target: Term, towards source: Term, share: Double) {
+    guard !moves.contains(where: { $0.target.view.buffer == target.view.buffer }) else { return }
+    moves.append((target, source, share))
+  }
+
   /// Keeps what `forward` computed beside its result, for the pullback to `recall`.
   public func remember(_ companion: Term, for result: Term) { companions[result.view.buffer] = companion }
 

@@ -91,5 +91,11 @@ extension Optimizer {
         ParameterUpdate(
           emit: emit, parameter: plan.term(parameter.value), direction: direction, name: "\(name):\(parameter.name)"))
     }
+    for move in emit.moves {
+      emit.label = "running statistics"
+      emit.blend(
+        emit.reshape(move.source, to: move.target.extents), into: move.target, alpha: .constant(move.share),
+        beta: .constant(1 - move.share), stage: .step)
+    }
   }
 }

@@ -32,7 +32,8 @@ public struct Feed: Sendable {
   public var arrays: [String: Numbers] {
     didSet { isKnownFinite = false }
   }
-  /// What dropout draws its factors from; `nil`, as in evaluation, drops nothing. Training sets it where it is `nil`.
+  /// What dropout draws its factors from; `nil`, as in evaluation, drops nothing, and batch normalisation takes its running
+  /// statistics. Training sets it where it is `nil`.
   public var noise: Noise?
   /// Where each example stands in its data set, a key of its randomness; `nil` numbers the examples of the batch.
   public var exampleIndices: [Int]?
@@ -147,6 +148,7 @@ extension Feed {
     switch input.origin {
     case .batch: return nil
     case .carried: return .floats(Array(repeating: 0, count: count * each))
+    case .training: return .floats(Array(repeating: noise == nil ? 0 : 1, count: count * each))
     case .dropout(let rate): return .floats(dropoutFactors(input.name, rate: rate, each: each))
     }
   }
