@@ -117,7 +117,7 @@ public final class Network {
     let graph = try feed.map(graph(for:)) ?? graph
     let key = [
       feed?.length.map { "\($0) steps" } ?? "",
-      rule.planKey, optimizer.map { "\($0.name) \(clipping)" } ?? "", "\(wantedInputs.sorted())",
+      rule.planKey, optimizer.map { "\($0.planKey) \(clipping)" } ?? "", "\(wantedInputs.sorted())",
       isMonitored ? "monitored" : "",
     ].joined(separator: "|")
     // Rules of one key may differ in their steps and rate, so each is checked.

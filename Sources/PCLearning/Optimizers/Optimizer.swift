@@ -17,9 +17,25 @@ public protocol Optimizer: Sendable {
 
   /// The coefficients for update number `step`, which counts from 1.
   func coefficients(step: Int) -> [String: Double]
+
+  /// Tells apart optimisers that write different updates; by default the name.
+  var planKey: String { get }
+
+  /// Whether the parameter of this path is trained; by default every one is.
+  func trains(_ parameter: String) -> Bool
+}
+
+/// An optimiser that can draw parameters towards 0, apart from their gradient: θ ← (1 − learningRate · weightDecay) θ in
+/// every update.
+public protocol DecayingOptimizer: Optimizer {
+  /// How strongly; 0 not at all.
+  var weightDecay: Double { get set }
 }
 
 extension Optimizer {
+  public var planKey: String { name }
+  public func trains(_ parameter: String) -> Bool { true }
+
   public var settings: [(name: String, value: Double, range: ClosedRange<Double>)] {
     [("learning rate", learningRate, 0...Double.greatestFiniteMagnitude)]
   }
@@ -33,7 +49,12 @@ public struct ParameterUpdate {
   public let parameter: Term
   /// −∂L/∂θ, scaled by the reduction and clipped.
   public let direction: Term
+  /// The parameter's path.
+  public let path: String
+  /// What its states are called.
   let name: String
+  /// Set before the names of coefficients, where parameters have different ones.
+  var prefix = ""
 
   /// A state that lives as long as the parameter, zero at first.
   public func state(_ role: String) -> Term {
@@ -42,7 +63,7 @@ public struct ParameterUpdate {
   }
 
   /// The coefficient that `coefficients(step:)` names.
-  public func coefficient(_ name: String) -> Scalar { .slot(emit.makeSlot(name)) }
+  public func coefficient(_ name: String) -> Scalar { .slot(emit.makeSlot(prefix + name)) }
 }
 
 /// Limits on the gradient before the optimiser sees it.
@@ -62,7 +83,9 @@ extension Optimizer {
     plan.begin(.close)
     emit.label = "optimizer"
     let norm = emit.makeTerm("squared gradient norm", [1], isBatched: false, stage: .step)
-    let trained = plan.graph.parameters.indices.filter { plan.gradients[$0] != nil }
+    let trained = plan.graph.parameters.indices.filter {
+      plan.gradients[$0] != nil && trains(plan.graph.parameters[$0].name)
+    }
     for (position, index) in trained.enumerated() {
       guard let gradient = plan.gradients[index]?.reshaped([1, plan.gradients[index]?.count ?? 0]) else { continue }
       let row = View(buffer: gradient.view.buffer, offset: gradient.view.offset, strides: [0, 0, 1])
@@ -89,7 +112,8 @@ extension Optimizer {
       if let scale { direction = emit.multiply(gradient, scale) }
       write(
         ParameterUpdate(
-          emit: emit, parameter: plan.term(parameter.value), direction: direction, name: "\(name):\(parameter.name)"))
+          emit: emit, parameter: plan.term(parameter.value), direction: direction, path: parameter.name,
+          name: "\(name):\(parameter.name)"))
     }
   }
 }

@@ -43,6 +43,8 @@ public final class Trainer {
   public let rule: any Rule
   /// Turns gradients into updates; change its learning rate between batches, not its type.
   public var optimizer: any Optimizer
+  /// Multiplies the optimiser's learning rate, update by update; nil leaves it as it is.
+  public var schedule: (any LearningRateSchedule)?
   /// Limits the gradient after the reduction.
   public let clipping: Clipping
   /// Scales the gradient, alike for every rule.
@@ -113,7 +115,9 @@ public final class Trainer {
     try feed.check(graph, largest: network.backend.largestNumber)
     let (key, plan) = try trainingPlan(for: feed)
     let executable = try network.executable(key, plan, batchSize: feed.count)
-    let coefficients = rule.coefficients.merging(optimizer.coefficients(step: updateCount + 1)) { $1 }
+    var scheduled = optimizer
+    if let schedule { scheduled.learningRate *= schedule.factor(after: updateCount) }
+    let coefficients = rule.coefficients.merging(scheduled.coefficients(step: updateCount + 1)) { $1 }
     for (name, value) in coefficients {
       if let slot = plan.slot(name) { executable.setSlot(slot, to: value) }
     }
