@@ -77,6 +77,10 @@ public struct EpochProgress: Sendable {
   public var trainLoss: Double
   /// The fraction of test images that are classified correctly.
   public var testAccuracy: Double
+  /// The mean loss of an image that is held out; nil where none is.
+  public var validationLoss: Double?
+  /// The fraction of the images held out that are classified correctly.
+  public var validationAccuracy: Double?
   /// Whether this rule and seed are done.
   public var isLast: Bool
 
@@ -85,6 +89,9 @@ public struct EpochProgress: Sendable {
     .object([
       ("rule", .string(rule.rawValue)), ("seed", .integer(seed)), ("epoch", .integer(epoch)),
       ("testAccuracy", .number(testAccuracy)), ("trainLoss", .number(trainLoss)),
-    ])
+    ]
+      + (validationLoss == nil
+        ? []
+        : [("validationLoss", .number(validationLoss)), ("validationAccuracy", .number(validationAccuracy))]))
   }
 }

@@ -170,6 +170,7 @@ public final class Network {
     _ rule: any Rule, on feed: Feed, isMonitored: Bool = false, gradientOf inputs: [String] = []
   ) throws -> InferenceRun {
     let graph = try graph(for: feed)
+    let rule = rule.resolved(for: graph, epsilon: backend.epsilon)
     let wanted = try inputs.map { name in
       guard let index = graph.inputs.firstIndex(where: { $0.name == name && $0.classes == nil }) else {
         throw FeedError("there is no input \(name) with a gradient")

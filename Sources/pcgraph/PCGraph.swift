@@ -15,7 +15,7 @@
         """,
       version: softwareVersion,
       subcommands: [
-        Compare.self, Train.self, GradientsCommand.self, Inspect.self, TraceCommand.self, Reproduce.self,
+        Compare.self, Train.self, Evaluate.self, Predict.self, GradientsCommand.self, Inspect.self, TraceCommand.self, Reproduce.self,
         Generate.self,
       ])
   }

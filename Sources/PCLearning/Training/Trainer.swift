@@ -73,7 +73,7 @@ public final class Trainer {
   ) throws {
     warnIfUnoptimized()
     network = try Network(model, on: backend, seed: seed)
-    self.rule = rule
+    self.rule = rule.resolved(for: model.graph, epsilon: backend.epsilon)
     self.optimizer = optimizer
     self.clipping = clipping
     self.reduction = reduction
@@ -247,6 +247,13 @@ public struct Evaluation: Sendable, Hashable {
   public var accuracy: Double
   /// Σ wL divided by the number of labels, for a text in nats per character; NaN where there are no labels.
   public var lossPerLabel: Double
+
+  /// These measures.
+  public init(loss: Double, accuracy: Double, lossPerLabel: Double) {
+    self.loss = loss
+    self.accuracy = accuracy
+    self.lossPerLabel = lossPerLabel
+  }
 }
 
 /// Feedforward passes one after the other, each going on with the state that the one before left where its feed
