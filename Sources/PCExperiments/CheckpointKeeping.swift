@@ -25,7 +25,8 @@ package struct CheckpointKeeping: Sendable {
 
   /// The newest checkpoint alone, in this file.
   package init(
-    newest: String, interval: Int? = nil, numberedCount: Int = 3, shouldStop: @escaping @Sendable () -> Bool = { false }
+    newest: String, interval: Int? = nil, numberedCount: Int = 3,
+    shouldStop: @escaping @Sendable () -> Bool = { false }
   ) {
     self.newest = newest
     self.interval = interval

@@ -196,7 +196,11 @@ extension Experiment {
       notes.plateau?.observe(notes.run.validationLoss.last ?? report.loss)
       if let factor = notes.plateau?.factor { trainer.optimizer.learningRate = learningRate * factor }
       try tell(notes.run, epoch: report.epoch, isLast: report.epoch == epochs || isStopped(notes))
-    } isDone: { isStopped($0) } isBest: { $0.epochsSinceBest == 0 }
+    } isDone: {
+      isStopped($0)
+    } isBest: {
+      $0.epochsSinceBest == 0
+    }
 
     var run = training.notes.run
     if trainer.pass.batches < batches {

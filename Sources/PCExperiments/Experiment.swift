@@ -50,14 +50,17 @@ public struct Experiment: Sendable {
         settings.batchSize <= split.rest.count
       else {
         throw SettingsError(
-          "Without the \(fraction) held out for validation, \(data.name) has fewer training images than a batch; hold out less or choose a smaller batch.")
+          "Without the \(fraction) held out for validation, \(data.name) has fewer training images than a batch; hold out less or choose a smaller batch."
+        )
       }
       parts.training = split.rest
       heldOut = split.heldOut
     }
     // By the statistics of what is learned from alone.
     self.data = parts.normalized(settings.normalization)
-    validation = try heldOut.map { try DataSplit(training: parts.training, test: $0).normalized(settings.normalization).test }
+    validation = try heldOut.map {
+      try DataSplit(training: parts.training, test: $0).normalized(settings.normalization).test
+    }
     for group in settings.groups where !model.graph.parameters.contains(where: { group.contains($0.name) }) {
       let names = model.graph.parameters.map(\.name)
       throw SettingsError(

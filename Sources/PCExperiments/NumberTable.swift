@@ -25,7 +25,8 @@ package struct NumberTable: Sendable, Equatable {
     } else {
       let array = try NamedArray(npyPath: path, name: "array")
       guard let rows = array.shape.first, rows > 0, array.shape.count > 1, array.values.doubles.count > 0 else {
-        throw SettingsError("\(path) has the shape \(array.shape); it takes one of [rows, …] with at least one number.")
+        throw SettingsError(
+          "\(path) has the shape \(array.shape); it takes one of [rows, …] with at least one number.")
       }
       self.init(values: array.values.doubles.map(Float.init), rowSize: array.values.doubles.count / rows)
     }
@@ -44,7 +45,8 @@ package struct NumberTable: Sendable, Equatable {
         if rowSize == 0 { rowSize = numbers.count }
         guard numbers.count == rowSize else {
           throw SettingsError(
-            "Line \(index + 1) of \(source) has \(numbers.count) numbers, those before it \(rowSize); give all as many.")
+            "Line \(index + 1) of \(source) has \(numbers.count) numbers, those before it \(rowSize); give all as many."
+          )
         }
         values += numbers.compactMap { $0 }
         continue

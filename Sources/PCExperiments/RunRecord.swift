@@ -117,6 +117,7 @@ extension Settings {
             ])
           })
       ),
+      ("accumulation", .integer(accumulation)),
       ("schedule", .string(schedule.rawValue)),
       ("warmUp", .integer(warmUp)),
       ("validation", .number(validation)),

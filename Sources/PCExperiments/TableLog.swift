@@ -19,7 +19,8 @@ package final class TableLog: TrainingLog {
           "\(step.step),\(step.epoch),\(step.loss)\n", isUrgent: false)
       case .epoch(let epoch):
         let name = "\(epoch.rule.rawValue)-seed\(epoch.seed)"
-        let table = try table("\(name)-epochs", "epoch,training loss,validation loss,validation accuracy,test accuracy")
+        let table = try table(
+          "\(name)-epochs", "epoch,training loss,validation loss,validation accuracy,test accuracy")
         let cells = [epoch.trainLoss, epoch.validationLoss, epoch.validationAccuracy, epoch.testAccuracy]
         let numbers = cells.map { $0.map { "\($0)" } ?? "" }.joined(separator: ",")
         try table.append("\(epoch.epoch),\(numbers)\n", isUrgent: true)

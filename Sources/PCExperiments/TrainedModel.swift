@@ -65,7 +65,8 @@ public struct TrainedModel {
   init(_ checkpoint: Checkpoint, source: String, on backend: any Backend) throws {
     struct Notes: Decodable { var net: Net }
     guard let notes: Notes = try? checkpoint.notes() else {
-      throw CheckpointError("\(source) does not say which model its parameters belong to; pcgraph train writes what does.")
+      throw CheckpointError(
+        "\(source) does not say which model its parameters belong to; pcgraph train writes what does.")
     }
     net = notes.net
     guard let model = NamedModel(rawValue: net.model), let loss = LossKind(rawValue: net.loss),
@@ -78,7 +79,9 @@ public struct TrainedModel {
     for array in checkpoint.arrays where array.name.hasPrefix("optimizer/") && array.name.hasSuffix(":average") {
       guard let colon = array.name.firstIndex(of: ":") else { continue }
       let name = array.name[array.name.index(after: colon)...].dropLast(":average".count)
-      guard network.graph.parameters.contains(where: { $0.name == name && $0.extents == array.shape }) else { continue }
+      guard network.graph.parameters.contains(where: { $0.name == name && $0.extents == array.shape }) else {
+        continue
+      }
       network.setParameter(String(name), to: Tensor(array.shape, array.values.doubles))
     }
   }
@@ -95,7 +98,8 @@ public struct TrainedModel {
     let size = net.inputShape.reduce(1, *)
     guard !inputs.isEmpty, inputs.count % size == 0 else {
       throw FeedError(
-        "The model takes \(size) numbers for an example of shape \(net.inputShape); \(inputs.count) make no whole examples.")
+        "The model takes \(size) numbers for an example of shape \(net.inputShape); \(inputs.count) make no whole examples."
+      )
     }
     let count = inputs.count / size
     var outputs: [Double] = []
@@ -191,8 +195,9 @@ extension Settings {
     if !groups.isEmpty { optimizer = GroupedOptimizer(optimizer, groups) }
     if let averageDecay { optimizer = AveragingOptimizer(optimizer, decay: averageDecay) }
     let trainer = try Trainer(
-      model, rule: rule.rule, optimizer: optimizer, clipping: clipping, reduction: reduction, on: backend, seed: seed)
-    trainer.schedule = schedule.make(updates: updates, warmUp: warmUp)
+      model, rule: rule.rule, optimizer: optimizer, clipping: clipping, reduction: reduction,
+      accumulation: accumulation, on: backend, seed: seed)
+    trainer.schedule = schedule.make(updates: (updates - 1) / accumulation + 1, warmUp: warmUp)
     return trainer
   }
 }

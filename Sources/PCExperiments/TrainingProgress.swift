@@ -86,12 +86,13 @@ public struct EpochProgress: Sendable {
 
   /// The object that `--format json` prints for an epoch.
   package var json: JSON {
-    .object([
-      ("rule", .string(rule.rawValue)), ("seed", .integer(seed)), ("epoch", .integer(epoch)),
-      ("testAccuracy", .number(testAccuracy)), ("trainLoss", .number(trainLoss)),
-    ]
-      + (validationLoss == nil
-        ? []
-        : [("validationLoss", .number(validationLoss)), ("validationAccuracy", .number(validationAccuracy))]))
+    .object(
+      [
+        ("rule", .string(rule.rawValue)), ("seed", .integer(seed)), ("epoch", .integer(epoch)),
+        ("testAccuracy", .number(testAccuracy)), ("trainLoss", .number(trainLoss)),
+      ]
+        + (validationLoss == nil
+          ? []
+          : [("validationLoss", .number(validationLoss)), ("validationAccuracy", .number(validationAccuracy))]))
   }
 }

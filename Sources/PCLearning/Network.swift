@@ -112,12 +112,12 @@ public final class Network {
   /// one.
   func plan(
     _ rule: any Rule, for feed: Feed? = nil, optimizer: (any Optimizer)? = nil, clipping: Clipping = .none,
-    wantedInputs: Set<Int> = [], isMonitored: Bool = false
+    accumulates: Bool = false, wantedInputs: Set<Int> = [], isMonitored: Bool = false
   ) throws -> (key: String, plan: Plan) {
     let graph = try feed.map(graph(for:)) ?? graph
     let key = [
       feed?.length.map { "\($0) steps" } ?? "",
-      rule.planKey, optimizer.map { "\($0.planKey) \(clipping)" } ?? "", "\(wantedInputs.sorted())",
+      rule.planKey, optimizer.map { "\($0.planKey) \(clipping) \(accumulates)" } ?? "", "\(wantedInputs.sorted())",
       isMonitored ? "monitored" : "",
     ].joined(separator: "|")
     // Rules of one key may differ in their steps and rate, so each is checked.
@@ -126,7 +126,7 @@ public final class Network {
     let builder = PlanBuilder(
       graph, epsilon: backend.epsilon, wantedInputs: wantedInputs, isMonitored: isMonitored)
     rule.write(builder)
-    if let optimizer { optimizer.writeUpdate(builder, clipping: clipping) }
+    if let optimizer { optimizer.writeUpdate(builder, clipping: clipping, accumulates: accumulates) }
     let plan = builder.finish()
     plans[key] = plan
     return (key, plan)

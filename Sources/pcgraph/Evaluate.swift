@@ -83,7 +83,8 @@
     @OptionGroup var trained: TrainedOptions
 
     @Option(
-      help: ArgumentHelp("The examples, .npy or .csv.", valueName: "file"), completion: .file(extensions: ["npy", "csv"]))
+      help: ArgumentHelp("The examples, .npy or .csv.", valueName: "file"),
+      completion: .file(extensions: ["npy", "csv"]))
     var input: String
 
     @Option(

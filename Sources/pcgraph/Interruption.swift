@@ -24,7 +24,8 @@
           action.__sigaction_handler.sa_handler = handler
         #endif
         // Restarting spares reads and writes that are under way.
-        action.sa_flags = CInt(bitPattern: UInt32(truncatingIfNeeded: SA_RESTART) | UInt32(truncatingIfNeeded: SA_RESETHAND))
+        action.sa_flags = CInt(
+          bitPattern: UInt32(truncatingIfNeeded: SA_RESTART) | UInt32(truncatingIfNeeded: SA_RESETHAND))
         sigaction(number, &action, nil)
       }
     }

@@ -173,6 +173,9 @@
     @Option(help: ArgumentHelp("Updates over which the learning rate grows at first.", valueName: "N"))
     var warmUp = 0
 
+    @Option(help: ArgumentHelp("Batches whose gradients make one update together.", valueName: "N"))
+    var accumulate = 1
+
     @Option(
       help: ArgumentHelp(
         "Keep the moving average of the weights, with this decay, and measure results by it.", valueName: "decay"))
@@ -242,6 +245,7 @@
       choices.weightDecay = weightDecay
       choices.schedule = try NamedSchedule(named: schedule)
       choices.warmUp = warmUp
+      choices.accumulation = accumulate
       choices.averageDecay = average
       choices.groups = try freeze.map { ParameterGroup($0, learningRateFactor: 0) } + group.map(parameterGroup)
       choices.validation = validation

@@ -18,6 +18,16 @@
     @Option(help: "The rule: \(NamedRule.names.joined(separator: ", ")).", completion: .list(NamedRule.names))
     var rule = NamedRule.fixed.rawValue
 
+    @Option(
+      help: ArgumentHelp(
+        "Options from a YAML file, such as \"epochs: 5\" in a line; those of the command line win.", valueName: "file"
+      ),
+      completion: .file(extensions: ["yaml", "yml"]))
+    var config: String?
+
+    @Flag(help: "Print all options with their values, as a file for --config, and do nothing.")
+    var printConfig = false
+
     @OptionGroup var model: ModelOptions
     @OptionGroup var inference: InferenceOptions
     @OptionGroup var training: TrainingOptions
@@ -32,6 +42,9 @@
         try inference.apply(to: &choices)
         try training.apply(to: &choices)
         try keeping.check(output: training.output)
+        if printConfig {
+          return printResult(Configuration.text(configuration(try Settings(choices))), terminator: "")
+        }
 
         let log = try training.trainingLog()
         let session = try Session(choices, output: training.output)
@@ -39,7 +52,8 @@
         if let choice = session.experiment.settings.rules[0].choice { printToStandardError("Solver \(choice).") }
         let display = ProgressDisplay(format)
         do {
-          let (result, network) = try session.experiment.train(keeping: checkpoints.map(keeping.keeping)) { progress in
+          let (result, network) = try session.experiment.train(keeping: checkpoints.map(keeping.keeping)) {
+            progress in
             log?.record(progress)
             display.show(progress)
           }

@@ -51,6 +51,8 @@ public struct Choices: Sendable {
   public var validation: Double?
   /// Ends a run after so many epochs in a row whose validation loss is no better than the best.
   public var patience: Int?
+  /// Batches whose gradients make one update together.
+  public var accumulation = 1
   /// Passes over the training images.
   public var epochs = 10
   /// Training steps for each rule and seed, after which a run ends early.

@@ -41,6 +41,8 @@ public struct Settings: Sendable {
   public var validation: Double?
   /// Epochs without a better validation loss that end a run.
   public var patience: Int?
+  /// Batches whose gradients make one update together.
+  public var accumulation: Int
   /// Passes over the training images.
   public var epochs: Int
   /// Training steps for each rule and seed, after which a run ends early.
@@ -83,6 +85,7 @@ public struct Settings: Sendable {
     schedule = choices.schedule
     warmUp = choices.warmUp
     validation = choices.validation
+    accumulation = choices.accumulation
     patience = choices.patience
     epochs = choices.epochs
     maximalSteps = choices.maximalSteps
@@ -145,12 +148,14 @@ public struct Settings: Sendable {
     }
     for group in groups {
       guard optimizer == .adamw || group.weightDecay == nil else {
-        throw SettingsError("A weight decay is given for \(group.pattern), but \(optimizer.rawValue) has none; adamw has.")
+        throw SettingsError(
+          "A weight decay is given for \(group.pattern), but \(optimizer.rawValue) has none; adamw has.")
       }
       guard group.learningRateFactor >= 0, group.learningRateFactor.isFinite,
         group.weightDecay.map({ $0 >= 0 && $0.isFinite }) ?? true
       else { throw SettingsError("The numbers for \(group.pattern) must be from 0 on.") }
     }
+    try Self.check("the number of batches of an update", accumulation, in: 1...1_000_000)
     try Self.check("the number of updates to warm up", warmUp, in: 0...1_000_000_000)
     if let validation, !(validation > 0 && validation < 1) {
       throw SettingsError("The share held out for validation is \(validation); it must lie between 0 and 1.")

@@ -78,33 +78,43 @@ public enum Clipping: Sendable, Hashable {
 
 extension Optimizer {
   /// Writes the norm of the gradient into the closing phase, and the update of every trained parameter as its own.
-  func writeUpdate(_ plan: PlanBuilder, clipping: Clipping) {
+  ///
+  /// - Parameter accumulates: whether the update reads the sum of several batches' gradients, which a phase of its own forms.
+  func writeUpdate(_ plan: PlanBuilder, clipping: Clipping, accumulates: Bool = false) {
     let emit = plan.emit
     plan.begin(.close)
     emit.label = "optimizer"
-    let norm = emit.makeTerm("squared gradient norm", [1], isBatched: false, stage: .step)
     let trained = plan.graph.parameters.indices.filter {
       plan.gradients[$0] != nil && trains(plan.graph.parameters[$0].name)
     }
-    for (position, index) in trained.enumerated() {
-      guard let gradient = plan.gradients[index]?.reshaped([1, plan.gradients[index]?.count ?? 0]) else { continue }
-      let row = View(buffer: gradient.view.buffer, offset: gradient.view.offset, strides: [0, 0, 1])
-      emit.write(
-        .contract(extents: [1, 1, gradient.count]), [row, row],
-        to: [View(buffer: norm.view.buffer, strides: [0, 0, 0])], beta: position == 0 ? .zero : .one, stage: .step)
-    }
+    var gradients = trained.compactMap { index in plan.gradients[index].map { (index, $0) } }
+    var norm = writeSquaredNorm(gradients.map(\.1), plan)
     plan.squaredGradientNorm = norm
+
+    if accumulates {
+      plan.begin(.accumulate)
+      gradients = gradients.map { index, gradient in
+        let sum = emit.makeTerm(
+          "\(name):\(plan.graph.parameters[index].name):accumulated", gradient.extents, isBatched: false,
+          stage: .step,
+          isPersistent: true)
+        emit.blend(
+          gradient, into: sum, alpha: .slot(emit.makeSlot("accumulated share")),
+          beta: .slot(emit.makeSlot("accumulated before")), stage: .step)
+        return (index, sum)
+      }
+    }
 
     plan.begin(.update)
     var scale: Term?
     if case .byNorm(let limit) = clipping {
+      if accumulates { norm = writeSquaredNorm(gradients.map(\.1), plan) }
       let length = emit.map(.sqrt, norm)
       let ratio = emit.map(.reciprocal, length, alpha: .constant(limit))
       // Without axes it broadcasts to every parameter, scalars included.
       scale = emit.combine(.minimum, ratio, emit.constant(1, [1], isBatched: false, stage: .step)).reshaped([])
     }
-    for index in trained {
-      guard let gradient = plan.gradients[index] else { continue }
+    for (index, gradient) in gradients {
       let parameter = plan.graph.parameters[index]
       emit.label = parameter.name
       var direction = gradient
@@ -115,5 +125,17 @@ extension Optimizer {
           emit: emit, parameter: plan.term(parameter.value), direction: direction, path: parameter.name,
           name: "\(name):\(parameter.name)"))
     }
+  }
+
+  /// Σg² over all of them.
+  private func writeSquaredNorm(_ gradients: [Term], _ plan: PlanBuilder) -> Term {
+    let norm = plan.emit.makeTerm("squared gradient norm", [1], isBatched: false, stage: .step)
+    for (position, gradient) in gradients.compactMap({ $0.reshaped([1, $0.count]) }).enumerated() {
+      let row = View(buffer: gradient.view.buffer, offset: gradient.view.offset, strides: [0, 0, 1])
+      plan.emit.write(
+        .contract(extents: [1, 1, gradient.count]), [row, row],
+        to: [View(buffer: norm.view.buffer, strides: [0, 0, 0])], beta: position == 0 ? .zero : .one, stage: .step)
+    }
+    return norm
   }
 }

@@ -29,7 +29,8 @@ public struct RMSprop: Optimizer {
       to: [square.view], alpha: update.coefficient("1 - decay"), beta: update.coefficient("decay"), stage: .step)
     let root = emit.map(.sqrt, square)
     emit.write(
-      .elementwise(.one, extents: root.extents), [], to: [root.view], alpha: update.coefficient("epsilon"), beta: .one,
+      .elementwise(.one, extents: root.extents), [], to: [root.view], alpha: update.coefficient("epsilon"),
+      beta: .one,
       stage: .step)
     emit.write(
       .elementwise(.divide, extents: root.extents), [update.direction.broadcast(to: root.extents).view, root.view],

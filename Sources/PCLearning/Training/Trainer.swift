@@ -49,7 +49,10 @@ public final class Trainer {
   public let clipping: Clipping
   /// Scales the gradient, alike for every rule.
   public let reduction: GradientReduction
-  /// Updates made so far.
+  /// How many batches one update takes the gradients of together: their mean, or with the reduction `sum` their sum. Clipping
+  /// limits what they make together. Batches that are left at the end of a run wait for the next.
+  public let accumulation: Int
+  /// Batches learned from so far, each of which is an update unless gradients are accumulated.
   public private(set) var updateCount = 0
   /// The pass that is under way, or the last one where it is complete.
   public private(set) var pass = EpochReport(epoch: 0)
@@ -64,14 +67,19 @@ public final class Trainer {
   ///   - optimizer: its type and settings other than the learning rate stay as they are here.
   ///   - clipping: limits the gradient after the reduction; by default not at all.
   ///   - reduction: by default the mean over the examples of a batch.
+  ///   - accumulation: how many batches make an update; by default each is one.
   ///   - backend: where the parameters live and the plan runs.
   ///   - seed: draws the parameters and shuffles the examples.
   /// - Throws: a `RuleError` where rule and graph do not go together.
   public init(
     _ model: Model, rule: any Rule, optimizer: any Optimizer, clipping: Clipping = .none,
-    reduction: GradientReduction = .meanOverExamples, on backend: any Backend, seed: UInt64
+    reduction: GradientReduction = .meanOverExamples, accumulation: Int = 1, on backend: any Backend, seed: UInt64
   ) throws {
     warnIfUnoptimized()
+    guard accumulation >= 1 else {
+      throw TrainingError.setting("gradients of \(accumulation) batches cannot be accumulated; 1 or more can")
+    }
+    self.accumulation = accumulation
     network = try Network(model, on: backend, seed: seed)
     self.rule = rule.resolved(for: model.graph, epsilon: backend.epsilon)
     self.optimizer = optimizer
@@ -116,8 +124,11 @@ public final class Trainer {
     let (key, plan) = try trainingPlan(for: feed)
     let executable = try network.executable(key, plan, batchSize: feed.count)
     var scheduled = optimizer
-    if let schedule { scheduled.learningRate *= schedule.factor(after: updateCount) }
-    let coefficients = rule.coefficients.merging(scheduled.coefficients(step: updateCount + 1)) { $1 }
+    let (updates, waiting) = updateCount.quotientAndRemainder(dividingBy: accumulation)
+    if let schedule { scheduled.learningRate *= schedule.factor(after: updates) }
+    var coefficients = rule.coefficients.merging(scheduled.coefficients(step: updates + 1)) { $1 }
+    coefficients["accumulated share"] = reduction == .sum ? 1 : 1 / Double(accumulation)
+    coefficients["accumulated before"] = waiting == 0 ? 0 : 1
     for (name, value) in coefficients {
       if let slot = plan.slot(name) { executable.setSlot(slot, to: value) }
     }
@@ -130,14 +141,14 @@ public final class Trainer {
     let squaredNorm = plan.squaredGradientNorm.map { executable.download($0.view.buffer)[0] } ?? 0
     guard report.totalLoss.isFinite, squaredNorm.isFinite else { throw divergence(on: feed) }
     carried.read(plan, executable)
-    executable.run(plan.script([.update]))
+    executable.run(plan.script(waiting + 1 == accumulation ? [.accumulate, .update] : [.accumulate]))
     updateCount += 1
     return report
   }
 
   /// The plan of a training step on a feed, by default on one of the usual length.
   func trainingPlan(for feed: Feed? = nil) throws -> (key: String, plan: Plan) {
-    try network.plan(rule, for: feed, optimizer: optimizer, clipping: clipping)
+    try network.plan(rule, for: feed, optimizer: optimizer, clipping: clipping, accumulates: accumulation > 1)
   }
 
   /// What a checkpoint keeps of carried state, by the inputs' names in order.
