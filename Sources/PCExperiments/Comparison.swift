@@ -180,6 +180,7 @@ extension Experiment {
             + "with it (only --epochs and --max-steps may change), or choose another output folder.")
       }
     }
+    training.check = checkParameters
     if let factor = training.notes.plateau?.factor { trainer.optimizer.learningRate = learningRate * factor }
     try training.run(passes: settings.epochs, updates: steps) { epoch in
       try data.training.feeds(

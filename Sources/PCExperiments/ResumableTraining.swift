@@ -14,6 +14,8 @@ struct ResumableTraining<Notes: Codable> {
   let keeping: CheckpointKeeping?
   /// What was noted after the passes so far.
   private(set) var notes: Notes
+  /// Called before each checkpoint; what it throws keeps it from being written.
+  var check: () throws -> Void = {}
   private let interval = Duration.seconds(60)
 
   /// Goes on from the newest checkpoint, where there is one; else begins with these notes.
@@ -91,6 +93,7 @@ struct ResumableTraining<Notes: Codable> {
   /// Writes the run as it is. One with numbers that are not finite never takes a good one's place.
   private func save(isBest: Bool = false) throws {
     guard let keeping else { return }
+    try check()
     let checkpoint = try trainer.checkpoint(noting: notes)
     for array in checkpoint.arrays where !array.values.doubles.allSatisfy(\.isFinite) {
       throw TrainingError.setting(

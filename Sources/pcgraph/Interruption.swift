@@ -15,6 +15,11 @@
 
     /// From now on, SIGINT and SIGTERM ask. Each does so once: the second of its kind ends the program at once.
     static func install() {
+      // Whoever started us may have them blocked, as threads of a pool do.
+      var mask = sigset_t()
+      sigemptyset(&mask)
+      for number in [SIGINT, SIGTERM] { sigaddset(&mask, number) }
+      sigprocmask(SIG_UNBLOCK, &mask, nil)
       for number in [SIGINT, SIGTERM] {
         var action = sigaction()
         let handler: @convention(c) (CInt) -> Void = { received = $0 }

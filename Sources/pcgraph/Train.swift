@@ -49,7 +49,6 @@
         let log = try training.trainingLog()
         let session = try Session(choices, output: training.output)
         let checkpoints = try session.folder.map { try CheckpointFolder($0, isResumed: keeping.resume) }
-        if let choice = session.experiment.settings.rules[0].choice { printToStandardError("Solver \(choice).") }
         let display = ProgressDisplay(format)
         do {
           let (result, network) = try session.experiment.train(keeping: checkpoints.map(keeping.keeping)) {
@@ -60,7 +59,9 @@
           display.finish()
           defer { log?.report() }
           switch format {
-          case .text: printResult("\(result.table)\n\n\(RuleResult.legend)")
+          case .text: 
+            let choice = result.settings.choice.map { "\n\nSolver \($0)." } ?? ""
+            printResult("\(result.table)\n\n\(RuleResult.legend)\(choice)")
           case .json: printResult("\(result.json)")
           }
           let parameters = try Safetensors(network.namedArrays()).encoded()
