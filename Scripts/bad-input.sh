@@ -116,7 +116,7 @@ try "in the feedforward pass" train --model cnn --learning-rate 1e12 --output ru
 try "in inference" train --model residual --rule standard --rate 1 --steps 200 --output run
 try "in the last update" train --hidden 8 --optimizer sgd --learning-rate 3e38 --reduction sum --batch-size 256 \
   --max-steps 1 --output run
-try "in evaluation" train --hidden 8 --loss squared-error --optimizer sgd --learning-rate 1e25 --max-steps 1 --output run
+try "in evaluation" train --hidden 8 --loss squared-error --optimizer sgd --learning-rate 1e25 --max-steps 1
 try "in the gradients compared" train --model branching --rule standard --optimizer sgd --learning-rate 1e3 \
   --batch-size 8 --max-steps 1 --output run
 try "in a table of gradients" gradients --model residual --rule standard --rate 1 --steps 200 --output run

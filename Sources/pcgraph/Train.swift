@@ -59,7 +59,7 @@
           display.finish()
           defer { log?.report() }
           switch format {
-          case .text: 
+          case .text:
             let choice = result.settings.choice.map { "\n\nSolver \($0)." } ?? ""
             printResult("\(result.table)\n\n\(RuleResult.legend)\(choice)")
           case .json: printResult("\(result.json)")
