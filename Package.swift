@@ -17,7 +17,8 @@ let package = Package(
     .default(enabledTraits: ["CommandLine"]),
   ],
   dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0")
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
   ],
   targets: [
     // MARK: Graphs: what is computed
@@ -66,6 +67,7 @@ let package = Package(
         "PredictiveCoding",
         .product(
           name: "ArgumentParser", package: "swift-argument-parser", condition: .when(traits: ["CommandLine"])),
+        .product(name: "Yams", package: "Yams", condition: .when(traits: ["CommandLine"])),
       ]),
 
     // MARK: Tests

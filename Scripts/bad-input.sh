@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Feeds pcgraph every kind of bad input and prints, for each, the exit code and what it says.
-# Fails if a run succeeds, is killed by a signal, says more or less than one line (usage apart) or leaves a file.
+# Fails if a run succeeds, is killed by a signal, says more or less than one line (usage and the solver that was chosen apart)
+# or leaves a file that no checkpoint explains.
 set -uo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 swift build --package-path "$root" -c release --product pcgraph >&2 || exit 1
@@ -25,6 +26,7 @@ try() {
   fi
   code=$?
   after=$(find . | sort | sha256sum)
+  sed -i '/^Solver /d' /tmp/bad-input-err.$$
   lines=$(wc -l </tmp/bad-input-err.$$)
   local verdict=""
   case $code in 1 | 2) [ "$lines" = 1 ] || verdict="  ← $lines lines" ;; 64) ;; *) verdict="  ← wrong code" ;; esac
@@ -86,7 +88,7 @@ idx data/t10k-images-idx3-ubyte 0 2 1 1
 try "images too small for the model" "${mnist[@]}" --model cnn --batch-size 2
 
 echo "--- names"
-for option in --model=cnnn --model=mpl --dataset=cifar --rule=fixd --solver=stepwsie --loss=crossentropy --optimizer=adm \
+for option in --model=cnnn --model=mpl --dataset=cifar --rule=fixd --solver=stepwsie --loss=crossentropy --optimizer=adm --schedule=cosin --log=tensorbord \
   --reduction=summ --backend=gpu --isa=avx --format=jsn; do
   try "$option" train $option --output run
 done
@@ -94,7 +96,9 @@ done
 echo "--- settings"
 for option in --rate=0 --rate=1.01 --rate=nan --rate=fast --steps=-1 --steps=many --steps=backprop=3 --epochs=0 \
   --max-steps=0 --batch-size=0 --batch-size=1438 --threads=0 --hidden=8, --hidden=0 --hidden=1000000,1000000 \
-  --learning-rate=0 --learning-rate=inf; do
+  --learning-rate=0 --learning-rate=inf --weight-decay=0.1 --average=1 --warm-up=-1 --validation=0 --validation=1.5 \
+  --patience=3 --freeze=conv* --group=nothing --group=*.bias:rate=-1 --group=*.bias:decay=0.1 --checkpoint-every=0 \
+  --keep=0; do
   try "$option" train $option --output run
 done
 try "hidden widths of another model" train --model cnn --hidden 8 --output run
@@ -112,7 +116,7 @@ try "in the feedforward pass" train --model cnn --learning-rate 1e12 --output ru
 try "in inference" train --model residual --rule standard --rate 1 --steps 200 --output run
 try "in the last update" train --hidden 8 --optimizer sgd --learning-rate 3e38 --reduction sum --batch-size 256 \
   --max-steps 1 --output run
-try "in evaluation" train --hidden 8 --loss squared-error --optimizer sgd --learning-rate 1e25 --max-steps 1 --output run
+try "in evaluation" train --hidden 8 --loss squared-error --optimizer sgd --learning-rate 1e25 --max-steps 1
 try "in the gradients compared" train --model branching --rule standard --optimizer sgd --learning-rate 1e3 \
   --batch-size 8 --max-steps 1 --output run
 try "in a table of gradients" gradients --model residual --rule standard --rate 1 --steps 200 --output run
@@ -133,7 +137,73 @@ try "a drawing that cannot be written" inspect --dot graph.dot --svg missing/gra
 try "two drawings in one file" inspect --dot graph --svg ./graph
 try "two drawings on one stream" inspect --dot - --svg -
 try "a drawing among JSON lines" inspect --dot - --format json
-sink=/dev/full try "a full standard output" train --hidden 2 --max-steps 1 --format json --output run
+
+echo "--- runs that go on"
+run=(train --hidden 2 --max-steps 2 --output kept)
+try "no folder" train --resume
+try "checkpoints of no run" train --checkpoint-every 5
+try "a folder without a run" train --hidden 2 --resume --output none
+"$pcgraph" "${run[@]}" >/dev/null 2>&1
+try "a second run in a folder" "${run[@]}"
+try "other settings" train --hidden 3 --optimizer sgd --seed 5 --output kept --resume
+(
+  failures=0
+  flock 9
+  try "two runs at once" "${run[@]}" --resume
+  exit "$failures"
+) 9>>kept/checkpoints/lock || failures=$((failures + 1))
+cp kept/checkpoints/last.safetensors whole
+printf 'X' | dd of=kept/checkpoints/last.safetensors bs=1 seek=900 conv=notrunc status=none
+try "a damaged checkpoint" "${run[@]}" --resume
+head -c 1000 whole >kept/checkpoints/last.safetensors
+try "a truncated checkpoint" "${run[@]}" --resume
+sed 's/\\"format\\":1/\\"format\\":9/' whole >kept/checkpoints/last.safetensors
+try "a checkpoint of a newer format" "${run[@]}" --resume
+cp kept/parameters.safetensors kept/checkpoints/last.safetensors
+try "no checkpoint in its place" "${run[@]}" --resume
+cp whole kept/checkpoints/last.safetensors
+(
+  failures=0
+  ulimit -f 4
+  try "a file that cannot grow" train --hidden 2 --max-steps 9 --output kept --resume
+  exit "$failures"
+) || failures=$((failures + 1))
+mkdir -p theirs/checkpoints
+try "somebody else's checkpoints" train --hidden 2 --output theirs
+if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
+  mkdir sealed && chmod 755 . sealed
+  real=$pcgraph
+  cp "$real" nobody-pcgraph && chmod 755 nobody-pcgraph
+  pcgraph="setpriv --reuid=65534 --regid=65534 --clear-groups $place/nobody-pcgraph"
+  try_as_nobody() { local executable=$pcgraph; pcgraph=./as-nobody; try "$@"; pcgraph=$executable; }
+  printf '#!/bin/sh\nexec %s "$@"\n' "$pcgraph" >as-nobody && chmod 755 as-nobody
+  try_as_nobody "a folder without permission" train --hidden 2 --output sealed
+  pcgraph=$real
+fi
+
+echo "--- trained nets"
+printf '1,2,three\n' >words.csv
+printf '1,2,3\n4,5\n' >ragged.csv
+printf '1,2,3\n' >narrow.csv
+awk 'BEGIN {for (i = 1; i < 64; i++) printf "1,"; print "nan"}' >nan.csv
+: >empty.csv
+try "no run" evaluate none
+try "a folder without checkpoints" evaluate theirs
+try "a file that is none" evaluate file
+try "parameters without a model" evaluate kept/parameters.safetensors
+try "images of another shape" evaluate kept --dataset mnist --data-dir data
+try "an unknown part" evaluate kept --part tset
+for input in words ragged narrow nan empty missing; do
+  try "$input.csv" predict kept --input $input.csv --output out.npy
+done
+try "another ending" predict kept --input words.txt --output out.npy
+try "no array" predict kept --input theirs/x.npy --output out.npy
+awk 'BEGIN {for (i = 1; i < 64; i++) printf "1,"; print "1"}' >one.csv
+try "outputs that cannot be written" predict kept --input one.csv --output missing/out.npy
+
+echo "--- results that cannot be printed"
+sink=/dev/full try "a full standard output" gradients --hidden 2 --output run
+sink=/dev/full try "a full standard output" train --hidden 2 --max-steps 1 --format json
 sink=closed try "a closed standard output" train --hidden 2 --max-steps 1 --output run
 
 echo "--- wrong flags"

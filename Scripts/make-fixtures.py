@@ -146,6 +146,9 @@ def optimizer_fixture():
         "sgd": lambda p: torch.optim.SGD(p, lr=0.1),
         "momentum": lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9),
         "adam": lambda p: torch.optim.Adam(p, lr=0.03, betas=(0.8, 0.95), eps=1e-3),
+        "nesterov": lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9, nesterov=True),
+        "rmsprop": lambda p: torch.optim.RMSprop(p, lr=0.02, alpha=0.9, eps=1e-3),
+        "adamw": lambda p: torch.optim.AdamW(p, lr=0.03, betas=(0.8, 0.95), eps=1e-3, weight_decay=0.2),
     }.items():
         for clipping, limit in ("none", 0), ("value", 0.4), ("norm", 0.5):
             for reduction, scale in ("sum", 1), ("mean", 1 / 4):
@@ -168,6 +171,69 @@ def optimizer_fixture():
                     {"optimizer": name, "clipping": clipping, "reduction": reduction, "trajectory": trajectory}
                 )
     return runs
+
+
+def training_fixture():
+    """Six updates by AdamW where the bias has a tenth of the rate and no decay, the rates follow a cosine after a warm-up, and an
+    exponential moving average of the weights is kept."""
+    x, t = fixture_numbers([4, 3], 1, 1), fixture_numbers([4, 2], 2, 3)
+    w = fixture_numbers([3, 2], 3, 1).requires_grad_()
+    b = fixture_numbers([2], 4, 1).requires_grad_()
+    groups = [{"params": [w]}, {"params": [b], "lr": 0.003, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=0.03, betas=(0.8, 0.95), eps=1e-3, weight_decay=0.2)
+    schedule = warm_up(optimizer, 2, torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 4))
+    holder = torch.nn.ParameterList([w, b])
+    average = torch.optim.swa_utils.AveragedModel(
+        holder, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.7)
+    )
+    trajectory, averages = [], []
+    for _ in range(6):
+        optimizer.zero_grad()
+        (0.5 * ((torch.tanh(x @ w + b) - t) ** 2).sum()).backward()
+        optimizer.step()
+        schedule.step()
+        average.update_parameters(holder)
+        trajectory.append(w.flatten().tolist() + b.tolist())
+        averages.append([v for p in average.module for v in p.flatten().tolist()])
+    return {"trajectory": trajectory, "averages": averages}
+
+
+def warm_up(optimizer, updates, then):
+    first = torch.optim.lr_scheduler.LinearLR(optimizer, start_factor=1 / updates, total_iters=updates - 1)
+    return torch.optim.lr_scheduler.SequentialLR(optimizer, [first, then], milestones=[updates])
+
+
+def schedule_fixture():
+    """Learning rates of PyTorch's schedulers, relative to the optimiser's, before each of 24 updates; the plateau's after each
+    of the losses that it is told."""
+    schedulers = torch.optim.lr_scheduler
+
+    def factors(make, count=24):
+        parameter = torch.zeros(1, requires_grad=True)
+        optimizer = torch.optim.SGD([parameter], lr=1.0)
+        schedule = make(optimizer)
+        found = []
+        for _ in range(count):
+            found.append(optimizer.param_groups[0]["lr"])
+            optimizer.step()
+            schedule.step()
+        return found
+
+    losses = [3, 2, 2.5, 2.1, 2.2, 1.9, 1.9, 1.9, 1.9, 1.8999, 1.7, 1.8, 1.8, 1.8, 1.8, 1.8, 1.8]
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    plateau = schedulers.ReduceLROnPlateau(optimizer, factor=0.5, patience=2)
+    after = []
+    for loss in losses:
+        plateau.step(loss)
+        after.append(optimizer.param_groups[0]["lr"])
+    return {
+        "step": factors(lambda o: schedulers.StepLR(o, 7, 0.3)),
+        "cosine": factors(lambda o: schedulers.CosineAnnealingLR(o, 23, eta_min=0.05)),
+        "one-cycle": factors(lambda o: schedulers.OneCycleLR(o, 1.0, total_steps=24), 23),
+        "warm-up": factors(lambda o: warm_up(o, 5, schedulers.StepLR(o, 7, 0.3))),
+        "losses": losses,
+        "plateau": after,
+    }
 
 
 def recurrent_fixture(kind, layers, bidirectional, lengths, features=3, hidden=4, classes=3):
@@ -332,6 +398,8 @@ if __name__ == "__main__":
         write(f"{build.__name__}-{size}-{loss}", model_fixture(build, shape, loss))
     write("optimizers", optimizer_fixture())
     write("operations", operation_fixtures())
+    write("schedules", schedule_fixture())
+    write("grouped-training", training_fixture())
     write(
         "recurrent",
         [

@@ -1,4 +1,5 @@
 import PCInterchange
+import PCRandomness
 
 /// Labelled examples in memory, all of one shape: images, usually.
 ///
@@ -116,6 +117,39 @@ extension Dataset {
       start: start + range.lowerBound * exampleSize, mean: mean, deviation: deviation)
   }
 
+  /// The examples of these indices, in their order, as a data set of their own: a copy of what is stored.
+  public func subset(_ indices: [Int]) -> Dataset {
+    guard !indices.isEmpty, indices.allSatisfy({ 0..<count ~= $0 }) else {
+      fatalError("Dataset.subset: the indices are not all among the \(count) examples of \(name).")
+    }
+    func picked<Number>(_ numbers: [Number]) -> [Number] {
+      var result: [Number] = []
+      result.reserveCapacity(indices.count * exampleSize)
+      for index in indices { result += numbers[(start + index * exampleSize)...].prefix(exampleSize) }
+      return result
+    }
+    let values: Values =
+      switch values {
+      case .bytes(let bytes, let maximum): .bytes(picked(bytes), maximum: maximum)
+      case .reals(let reals): .reals(picked(reals))
+      }
+    return Dataset(
+      name: name, inputShape: inputShape, classes: classes, labels: indices.map { labels[$0] }, values: values,
+      start: 0, mean: mean, deviation: deviation)
+  }
+
+  /// A part held out from the examples, drawn by a seed: `fraction` of them, at least one and not all, each part in stored
+  /// order.
+  ///
+  /// - Returns: nil where there is but one example.
+  public func split(holdingOut fraction: Double, seed: UInt64) -> (rest: Dataset, heldOut: Dataset)? {
+    guard count > 1 else { return nil }
+    let size = min(max(Int((fraction * Double(count)).rounded()), 1), count - 1)
+    var stream = RandomStream(seed: seed, "validation")
+    let order = stream.shuffledIndices(count)
+    return (subset(order[size...].sorted()), subset(order[..<size].sorted()))
+  }
+
   /// The examples of these indices, in their order; an index may come more than once.
   public func batch(_ indices: some Collection<Int>) -> Batch {
     let size = exampleSize
@@ -181,6 +215,9 @@ extension Dataset {
     result.deviation = self.deviation * deviation
     return result
   }
+
+  /// What the numbers are normalised by: x became (x − mean) / deviation.
+  package var scaling: (mean: Float, deviation: Float) { (mean, deviation) }
 
   /// The mean and the standard deviation (divisor n) of all numbers of all examples; a deviation of 1 if all are
   /// equal.

@@ -13,6 +13,10 @@ extension RuleResult {
   public var testAccuracy: [Double] { means(\.testAccuracy) }
   /// Mean losses of a training image in each epoch, means over the seeds.
   public var trainLoss: [Double] { means(\.trainLoss) }
+  /// Mean losses of an image that is held out after each epoch, means over the seeds; empty where none is.
+  public var validationLoss: [Double] { means(\.validationLoss) }
+  /// Fractions of the images held out, after each epoch, means over the seeds; empty where none is.
+  public var validationAccuracy: [Double] { means(\.validationAccuracy) }
   /// The mean over the seeds.
   public var gradientShortfall: Double { Statistics(runs.map(\.gradientShortfall)).mean }
   /// The mean over the seeds.
@@ -67,11 +71,14 @@ extension RuleResult {
     let milliseconds = stepMilliseconds
     return [
       ("solver", settings.rule.solverName.map(JSON.string) ?? .null),
+      ("solverChoice", settings.choice.map { .string("\($0)") } ?? .null),
       ("steps", settings.steps.map { .integer($0) } ?? .null),
       ("rate", .number(settings.rate)),
       ("learningRate", .number(settings.learningRate)),
       ("testAccuracy", .array(testAccuracy.map { .number($0) })),
       ("trainLoss", .array(trainLoss.map { .number($0) })),
+      ("validationLoss", validationLoss.isEmpty ? .null : .array(validationLoss.map { .number($0) })),
+      ("validationAccuracy", validationLoss.isEmpty ? .null : .array(validationAccuracy.map { .number($0) })),
       ("gradientShortfall", .number(gradientShortfall)),
       ("gradientCosine", .number(gradientCosine)),
       (

@@ -2,11 +2,19 @@ import PCInterchange
 import PCKernels
 import PCLearning
 
+/// What keeps what training tells.
+package protocol TrainingLog {
+  /// Writes what training told.
+  func record(_ progress: TrainingProgress)
+  /// - Throws: the first failure; it ended no training.
+  func finish() throws
+}
+
 /// Training as TensorBoard shows it: curves of loss and accuracy, histograms of messages by vertex, samples of text.
 ///
 /// Every rule and seed has a folder of its own, in which a run that is resumed goes on. What cannot be written ends no
 /// training: the first failure is kept for `finish()`.
-package final class EventLog {
+package final class EventLog: TrainingLog {
   private let folder: String
   private let runName: String?
   private var writers: [String: EventFileWriter] = [:]

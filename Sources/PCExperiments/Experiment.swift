@@ -17,8 +17,10 @@ import PCModels
 public struct Experiment: Sendable {
   /// What is to be run.
   public let settings: Settings
-  /// The data set, normalised as the settings say.
+  /// The data set, normalised as the settings say; the training part without what is held out.
   public let data: DataSplit
+  /// What is held out from the training images, where that was asked for: to choose the best epoch by.
+  public let validation: Dataset?
   /// The network.
   public let model: Model
   /// Where to compute.
@@ -28,7 +30,6 @@ public struct Experiment: Sendable {
   ///
   /// - Throws: a `DataError`, `ModelError`, `RuleError`, `CPUError` or `SettingsError`.
   public init(_ settings: Settings) throws {
-    self.settings = settings
     // What is cheap to check comes before the data are read.
     var model = try settings.makeModel()
     for rule in settings.rules { try rule.rule.check(model.graph) }
@@ -42,7 +43,36 @@ public struct Experiment: Sendable {
     if task != settings.task { model = try settings.makeModel(task) }
     try settings.checkMemory(of: model.graph)
     self.model = model
-    self.data = data.normalized(settings.normalization)
+    var parts = data
+    var heldOut: Dataset?
+    if let fraction = settings.validation {
+      guard let split = data.training.split(holdingOut: fraction, seed: settings.seeds[0]),
+        settings.batchSize <= split.rest.count
+      else {
+        throw SettingsError(
+          "Without the \(fraction) held out for validation, \(data.name) has fewer training images than a batch; hold out less or choose a smaller batch."
+        )
+      }
+      parts.training = split.rest
+      heldOut = split.heldOut
+    }
+    // By the statistics of what is learned from alone.
+    self.data = parts.normalized(settings.normalization)
+    validation = try heldOut.map {
+      try DataSplit(training: parts.training, test: $0).normalized(settings.normalization).test
+    }
+    for group in settings.groups where !model.graph.parameters.contains(where: { group.contains($0.name) }) {
+      let names = model.graph.parameters.map(\.name)
+      throw SettingsError(
+        "No parameter matches \(group.pattern); the parameters are \(names.joined(separator: ", ")).")
+    }
+    var decided = settings
+    for (index, rule) in settings.rules.enumerated() {
+      guard let fixed = rule.rule as? FixedPredictions, fixed.solver == .automatic else { continue }
+      decided.rules[index].choice = fixed.choice(for: model.graph, epsilon: backend.epsilon)
+      decided.rules[index].rule = fixed.resolved(for: model.graph, epsilon: backend.epsilon)
+    }
+    self.settings = decided
   }
 
   /// The first batch that training sees for a seed.

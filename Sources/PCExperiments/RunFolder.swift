@@ -60,6 +60,9 @@ package struct RunFolder: Sendable {
     return there
   }
 
+  /// Whether a run has written its results here.
+  func holdsResults() -> Bool { (try? listedFiles().contains(.results)) ?? false }
+
   /// How every `run.json` of ours begins, spaces apart; the names of the run's files follow.
   static let signature = #"{"program":"pcgraph","files":["#
 

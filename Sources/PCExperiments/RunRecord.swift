@@ -105,6 +105,23 @@ extension Settings {
       ("optimizer", .string(optimizer.rawValue)),
       ("reduction", .string(reduction.rawValue)),
       ("clipping", .string(clipping.summary)),
+      ("weightDecay", .number(weightDecay)),
+      ("averageDecay", .number(averageDecay)),
+      (
+        "groups",
+        .array(
+          groups.map {
+            .object([
+              ("pattern", .string($0.pattern)), ("learningRateFactor", .number($0.learningRateFactor)),
+              ("weightDecay", .number($0.weightDecay)),
+            ])
+          })
+      ),
+      ("accumulation", .integer(accumulation)),
+      ("schedule", .string(schedule.rawValue)),
+      ("warmUp", .integer(warmUp)),
+      ("validation", .number(validation)),
+      ("patience", patience.map { .integer($0) } ?? .null),
       ("epochs", .integer(epochs)),
       ("maxSteps", maximalSteps.map { .integer($0) } ?? .null),
       ("batchSize", .integer(batchSize)),

@@ -77,14 +77,22 @@ public struct EpochProgress: Sendable {
   public var trainLoss: Double
   /// The fraction of test images that are classified correctly.
   public var testAccuracy: Double
+  /// The mean loss of an image that is held out; nil where none is.
+  public var validationLoss: Double?
+  /// The fraction of the images held out that are classified correctly.
+  public var validationAccuracy: Double?
   /// Whether this rule and seed are done.
   public var isLast: Bool
 
   /// The object that `--format json` prints for an epoch.
   package var json: JSON {
-    .object([
-      ("rule", .string(rule.rawValue)), ("seed", .integer(seed)), ("epoch", .integer(epoch)),
-      ("testAccuracy", .number(testAccuracy)), ("trainLoss", .number(trainLoss)),
-    ])
+    .object(
+      [
+        ("rule", .string(rule.rawValue)), ("seed", .integer(seed)), ("epoch", .integer(epoch)),
+        ("testAccuracy", .number(testAccuracy)), ("trainLoss", .number(trainLoss)),
+      ]
+        + (validationLoss == nil
+          ? []
+          : [("validationLoss", .number(validationLoss)), ("validationAccuracy", .number(validationAccuracy))]))
   }
 }

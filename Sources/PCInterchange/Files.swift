@@ -176,6 +176,40 @@ package func flushFolder(of path: String) throws(FileError) {
   guard fsync(parent) == 0 || errno == EINVAL else { throw FileError(path, .written) }
 }
 
+/// A text file that grows by whole lines, whoever else reads it.
+package final class AppendedFile {
+  private let path: String
+  private let descriptor: CInt
+  private var waiting: [UInt8] = []
+  /// Whether there was nothing in it when it was opened.
+  package let isEmpty: Bool
+
+  /// Opens the file, or makes one.
+  package init(_ path: String) throws(FileError) {
+    let file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0o666)
+    guard file >= 0 else { throw FileError(path, .written) }
+    var status = stat()
+    isEmpty = fstat(file, &status) == 0 && status.st_size == 0
+    self.path = path
+    descriptor = file
+  }
+
+  deinit { close(descriptor) }
+
+  /// Adds whole lines; those that are not urgent are written when there are enough of them.
+  package func append(_ lines: String, isUrgent: Bool) throws(FileError) {
+    waiting += Array(lines.utf8)
+    if isUrgent || waiting.count > 1 << 14 { try flush() }
+  }
+
+  /// Hands the lines that wait to the system.
+  package func flush() throws(FileError) {
+    guard !waiting.isEmpty else { return }
+    defer { waiting = [] }
+    try writeAll(waiting, to: descriptor, path)
+  }
+}
+
 /// Writes all bytes to an open file; `path` is what errors call it.
 package func writeAll(_ bytes: [UInt8], to file: CInt, _ path: String) throws(FileError) {
   var done = 0

@@ -112,12 +112,13 @@ public final class Network {
   /// one. One that is not observed takes less memory (see `PlanBuilder.finish`).
   func plan(
     _ rule: any Rule, for feed: Feed? = nil, optimizer: (any Optimizer)? = nil, clipping: Clipping = .none,
-    wantedInputs: Set<Int> = [], isMonitored: Bool = false, isObserved: Bool = true, recomputing segment: Int? = nil
+    accumulates: Bool = false, wantedInputs: Set<Int> = [], isMonitored: Bool = false, isObserved: Bool = true,
+    recomputing segment: Int? = nil
   ) throws -> (key: String, plan: Plan) {
     let graph = try feed.map(graph(for:)) ?? graph
     let key = [
       feed?.length.map { "\($0) steps" } ?? "",
-      rule.planKey, optimizer.map { "\($0.name) \(clipping)" } ?? "", "\(wantedInputs.sorted())",
+      rule.planKey, optimizer.map { "\($0.planKey) \(clipping) \(accumulates)" } ?? "", "\(wantedInputs.sorted())",
       isMonitored ? "monitored" : "", isObserved ? "observed" : "",
       segment.map { "recomputing \($0)" } ?? "",
     ].joined(separator: "|")
@@ -127,7 +128,7 @@ public final class Network {
     let builder = PlanBuilder(
       graph, epsilon: backend.epsilon, wantedInputs: wantedInputs, isMonitored: isMonitored)
     rule.write(builder)
-    if let optimizer { optimizer.writeUpdate(builder, clipping: clipping) }
+    if let optimizer { optimizer.writeUpdate(builder, clipping: clipping, accumulates: accumulates) }
     let plan = builder.finish(isObserved: isObserved, recomputing: segment)
     plans[key] = plan
     return (key, plan)
@@ -171,6 +172,7 @@ public final class Network {
     _ rule: any Rule, on feed: Feed, isMonitored: Bool = false, gradientOf inputs: [String] = []
   ) throws -> InferenceRun {
     let graph = try graph(for: feed)
+    let rule = rule.resolved(for: graph, epsilon: backend.epsilon)
     let wanted = try inputs.map { name in
       guard let index = graph.inputs.firstIndex(where: { $0.name == name && $0.classes == nil }) else {
         throw FeedError("there is no input \(name) with a gradient")

@@ -13,6 +13,8 @@ public enum Phase: String, Sendable, CaseIterable {
   case close
   /// Energy and residual, where the plan was asked for them.
   case monitor
+  /// Adds the gradient to those of the batches before, where an update waits for several.
+  case accumulate
   /// The optimiser's update, where there is one.
   case update
 }

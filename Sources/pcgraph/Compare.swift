@@ -34,7 +34,7 @@
         try inference.apply(to: &choices)
         try training.apply(to: &choices)
 
-        let log = try training.eventLog()
+        let log = try training.trainingLog()
         let session = try Session(choices, output: training.output)
         let display = ProgressDisplay(format)
         let comparison = try session.experiment.compare { progress in

@@ -103,12 +103,14 @@
       help: ArgumentHelp(
         "How fixed predictions are solved: \(FixedPredictions.Solver.names.joined(separator: ", ")).",
         discussion: """
-          stepwise makes T local updates; closed-form gives their result at once; equilibrium is T → ∞. Like --steps \
+          stepwise makes T local updates; closed-form gives their result at once; automatic takes whichever of the two \
+          needs fewer backward passes and says so; equilibrium is T → ∞. (default: automatic for train, else stepwise) \
+          Like --steps \
           and --rate, the option takes one value for every rule that has a choice, or rule=value,…. T = 100 and \
           h = 0.2 are the paper's, T counting updates of all values.
           """),
       completion: .list(FixedPredictions.Solver.names))
-    var solver = FixedPredictions.Solver.stepwise.rawValue
+    var solver: String?
 
     @Option(
       help: ArgumentHelp("T, the updates of inference in a batch. (default: fixed=100,standard=20)", valueName: "T"))
@@ -119,8 +121,10 @@
     var rate: String?
 
     func apply(to choices: inout Choices) throws {
-      choices.solver = try PerRule(solver, option: "--solver", kind: "a solver's name") {
-        text throws(SettingsError) in try FixedPredictions.Solver(named: text)
+      if let solver {
+        choices.solver = try PerRule(solver, option: "--solver", kind: "a solver's name") {
+          text throws(SettingsError) in try FixedPredictions.Solver(named: text)
+        }
       }
       if let steps { choices.steps = try PerRule(steps, option: "--steps", kind: "a whole number") { Int($0) } }
       if let rate { choices.rate = try PerRule(rate, option: "--rate", kind: "a number") { Double($0) } }
@@ -139,12 +143,12 @@
 
     @Option(
       help: ArgumentHelp(
-        "\(NamedOptimizer.names.joined(separator: ", ")) (momentum is sgd with 0.9).",
+        "\(NamedOptimizer.names.joined(separator: ", ")) (momentum is sgd with 0.9, nesterov the same looking ahead).",
         discussion: """
           Unless chosen: cnn learns by sgd 0.002 on the gradient of ½Σ(p − t)² summed over the batch and clipped by value \
           at ±12.5, as in the paper (cross-entropy: 0.0005, ±25); mlp by adam 0.0003, the others by adam 0.001, on the \
-          mean over the batch. With another optimizer or reduction: adam 0.001, sgd 0.1 for means and 0.002 for sums, \
-          momentum a tenth of these, not clipped.
+          mean over the batch. With another optimizer or reduction: adam, adamw and rmsprop 0.001, sgd 0.1 for means \
+          and 0.002 for sums, momentum and nesterov a tenth of these, not clipped.
           """),
       completion: .list(NamedOptimizer.names))
     var optimizer: String?
@@ -152,6 +156,53 @@
     @Option(
       help: ArgumentHelp("The factor of the update, or rule=value,…. (default: see --optimizer)", valueName: "rate"))
     var learningRate: String?
+
+    @Option(help: ArgumentHelp("The weight decay of adamw. (default: 0.01)", valueName: "decay"))
+    var weightDecay: Double?
+
+    @Option(
+      help: ArgumentHelp(
+        "How the learning rate goes over the epochs: \(NamedSchedule.names.joined(separator: ", ")).",
+        discussion: """
+          step: a tenth after each third; cosine: down to 0; one-cycle: up from a 25th over the first 30 %, then down to 0; \
+          plateau: a tenth after each three epochs whose loss (on the images held out, where there are some) did not fall.
+          """),
+      completion: .list(NamedSchedule.names))
+    var schedule = NamedSchedule.constant.rawValue
+
+    @Option(help: ArgumentHelp("Updates over which the learning rate grows at first.", valueName: "N"))
+    var warmUp = 0
+
+    @Option(help: ArgumentHelp("Batches whose gradients make one update together.", valueName: "N"))
+    var accumulate = 1
+
+    @Option(
+      help: ArgumentHelp(
+        "Keep the moving average of the weights, with this decay, and measure results by it.", valueName: "decay"))
+    var average: Double?
+
+    @Option(
+      help: ArgumentHelp(
+        "Parameters, by a pattern with *, that keep their first values; may be repeated.", valueName: "pattern"))
+    var freeze: [String] = []
+
+    @Option(
+      help: ArgumentHelp(
+        "Parameters that learn otherwise: '*.bias:rate=0.1,decay=0' multiplies their learning rate and sets adamw's decay; may be repeated.",
+        valueName: "group"))
+    var group: [String] = []
+
+    @Option(
+      help: ArgumentHelp(
+        "The share of the training images that is held out, drawn by the seed, to choose the best epoch by.",
+        valueName: "share"))
+    var validation: Double?
+
+    @Option(
+      help: ArgumentHelp(
+        "End a run after so many epochs in a row whose loss on the images held out is no better than the best.",
+        valueName: "N"))
+    var patience: Int?
 
     @Option(
       help: "sum or mean, over the examples of a batch. (default: sum for cnn, else mean)",
@@ -164,7 +215,8 @@
     var output: String?
 
     @Option(
-      help: "tensorboard: event files in events/ of the output folder, with curves and histograms of messages.",
+      help:
+        "tensorboard: event files in events/ of the output folder, with curves and histograms of messages; csv: a line for each step and each epoch in logs/.",
       completion: .list(NamedLog.names))
     var log: String?
 
@@ -175,11 +227,11 @@
     var memoryLimit: String?
 
     /// The log of the training's progress, where one was asked for.
-    func eventLog() throws -> EventLog? {
+    func trainingLog() throws -> (any TrainingLog)? {
       guard let log else { return nil }
-      _ = try NamedLog(named: log)
-      guard let output else { throw SettingsError("--log needs --output, the folder in which the event files go.") }
-      return EventLog(folder: "\(output)/events")
+      let kind = try NamedLog(named: log)
+      guard let output else { throw SettingsError("--log needs --output, the folder in which the log goes.") }
+      return kind == .tensorboard ? EventLog(folder: "\(output)/events") : TableLog(folder: "\(output)/logs")
     }
 
     func apply(to choices: inout Choices) throws {
@@ -190,16 +242,41 @@
         choices.learningRate = try PerRule(learningRate, option: "--learning-rate", kind: "a number") { Double($0) }
       }
       choices.reduction = try reduction.map { try GradientReduction(named: $0) }
-      choices.reportsMessages = log != nil
+      choices.weightDecay = weightDecay
+      choices.schedule = try NamedSchedule(named: schedule)
+      choices.warmUp = warmUp
+      choices.accumulation = accumulate
+      choices.averageDecay = average
+      choices.groups = try freeze.map { ParameterGroup($0, learningRateFactor: 0) } + group.map(parameterGroup)
+      choices.validation = validation
+      choices.patience = patience
+      choices.reportsMessages = log == NamedLog.tensorboard.rawValue
       choices.memoryLimit = try memoryLimit.map(byteCount)
     }
   }
 
   /// What training can be logged as.
   enum NamedLog: String, Named {
-    case tensorboard
+    case tensorboard, csv
 
     static let noun = "log"
+  }
+
+  /// The group that `PATTERN:rate=F,decay=W` says.
+  func parameterGroup(_ text: String) throws -> ParameterGroup {
+    let refusal = SettingsError("--group takes a pattern, a colon and rate=F, decay=W or both; \"\(text)\" is none.")
+    guard let colon = text.lastIndex(of: ":"), colon != text.startIndex else { throw refusal }
+    var group = ParameterGroup(String(text[..<colon]))
+    for part in text[text.index(after: colon)...].split(separator: ",", omittingEmptySubsequences: false) {
+      let sides = part.split(separator: "=", maxSplits: 1)
+      guard sides.count == 2, let value = Double(sides[1]) else { throw refusal }
+      switch sides[0] {
+      case "rate": group.learningRateFactor = value
+      case "decay": group.weightDecay = value
+      default: throw refusal
+      }
+    }
+    return group
   }
 
   /// The bytes that `500M` or `2G` says; letters are powers of 1000.

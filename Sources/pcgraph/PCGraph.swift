@@ -15,9 +15,23 @@
         """,
       version: softwareVersion,
       subcommands: [
-        Compare.self, Train.self, GradientsCommand.self, Inspect.self, TraceCommand.self, Reproduce.self,
+        Compare.self, Train.self, Evaluate.self, Predict.self, GradientsCommand.self, Inspect.self, TraceCommand.self,
+        Reproduce.self,
         Generate.self,
       ])
+
+    static func main() {
+      var arguments = Array(CommandLine.arguments.dropFirst())
+      do {
+        try reportingFailure {
+          guard arguments.first == "train" else { return }
+          arguments = try Configuration.expanded(arguments, names: Train.optionNames)
+        }
+      } catch {
+        exit(withError: error)
+      }
+      main(arguments)
+    }
   }
 #else
   #if canImport(Glibc)

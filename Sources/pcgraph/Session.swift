@@ -12,7 +12,7 @@
   /// One run of a command: the experiment, and the folder that it leaves.
   struct Session {
     let experiment: Experiment
-    private let folder: RunFolder?
+    let folder: RunFolder?
     private let started = time(nil)
     private let clock = ContinuousClock.now
 
@@ -39,16 +39,18 @@
     }
   }
 
-  extension EventLog {
+  extension TrainingLog {
     /// Says on standard error what could not be written; the results are not concerned.
     func report() {
-      do { try finish() } catch { printToStandardError("The event files are incomplete: \(error)") }
+      do { try finish() } catch { printToStandardError("The log is incomplete: \(error)") }
     }
   }
 
   /// Turns an error into one line on standard error and the exit code 1.
   func reportingFailure(_ body: () throws -> Void) throws {
     do {
+      // A file that may not grow any more is an error of the write then, like a full disk.
+      signal(SIGXFSZ, SIG_IGN)
       try checkStandardStreams()
       try body()
     } catch let code as ExitCode {

@@ -177,12 +177,13 @@ struct CommandTests {
     }
     let first = try train("a", 1)
     #expect(try train("deep/b", 2) == first)
-    #expect(try train("a", 1) == first)
+    #expect(try train("c", 1) == first)
     let arrays = try Safetensors(decoding: Array(first), source: "a").arrays
     #expect(Set(arrays.map(\.name)) == ["hidden1.weight", "hidden1.bias", "output.weight", "output.bias"])
     #expect(
       workplace.contents.filter { $0.hasPrefix("a/") } == [
-        "a/parameters.safetensors", "a/results.json", "a/run.json",
+        "a/checkpoints", "a/checkpoints/last.safetensors", "a/checkpoints/lock", "a/parameters.safetensors",
+        "a/results.json", "a/run.json",
       ])
   }
 

@@ -23,13 +23,16 @@ private let fixtureFeed = Feed(
   static let optimizers: [String: any Optimizer] = [
     "sgd": SGD(learningRate: 0.1), "momentum": SGD(learningRate: 0.05, momentum: 0.9),
     "adam": Adam(learningRate: 0.03, beta1: 0.8, beta2: 0.95, epsilon: 1e-3),
+    "nesterov": SGD(learningRate: 0.05, momentum: 0.9, isNesterov: true),
+    "rmsprop": RMSprop(learningRate: 0.02, decay: 0.9, epsilon: 1e-3),
+    "adamw": Adam(learningRate: 0.03, beta1: 0.8, beta2: 0.95, epsilon: 1e-3, weightDecay: 0.2),
   ]
   static let clippings: [String: Clipping] = ["none": .none, "value": .byValue(0.4), "norm": .byNorm(0.5)]
 
   /// Six updates by every optimiser, clipping and reduction, as PyTorch makes them.
   @Test func trajectoriesAgreeWithPyTorch() throws {
     let fixtures: [OptimizerFixture] = try Fixture.read("optimizers")
-    #expect(fixtures.count == 18)
+    #expect(fixtures.count == 36)
     for fixture in fixtures {
       let what = "\(fixture.optimizer), clipping \(fixture.clipping), \(fixture.reduction)"
       let optimizer = try #require(Self.optimizers[fixture.optimizer], "\(what)")
@@ -66,12 +69,145 @@ private let fixtureFeed = Feed(
     #expect(moved > 0 && moved <= 1 + 1e-12)
   }
 
+  /// Groups, schedule, decay and average together, as PyTorch makes them; a frozen parameter stays, bit for bit.
+  @Test func groupsScheduleAndAverageAgreeWithPyTorch() throws {
+    struct TrainingFixture: Decodable {
+      var trajectory: [[Double]]
+      var averages: [[Double]]
+    }
+    let fixture: TrainingFixture = try Fixture.read("grouped-training")
+    let base = Adam(learningRate: 0.03, beta1: 0.8, beta2: 0.95, epsilon: 1e-3, weightDecay: 0.2)
+    let bias = ParameterGroup("b", learningRateFactor: 0.1, weightDecay: 0)
+    let backends: [(any Backend, Double)] = [(Reference(), 1e-12), (try CPU(threads: 1), 2e-6)]
+    for (backend, tolerance) in backends {
+      func trainer(_ groups: [ParameterGroup]) throws -> Trainer {
+        let trainer = try Trainer(
+          fixtureModel(), rule: Backprop(),
+          optimizer: AveragingOptimizer(GroupedOptimizer(base, groups), decay: 0.7), reduction: .sum, on: backend,
+          seed: 1)
+        trainer.schedule = WarmUp(updates: 2, then: CosineDecay(updates: 4))
+        return trainer
+      }
+      func numbers(_ parameters: [String: Tensor]) -> [Double] {
+        (parameters["w"]?.values ?? []) + (parameters["b"]?.values ?? [])
+      }
+      let whole = try trainer([bias])
+      for update in fixture.trajectory.indices {
+        try whole.train(on: fixtureFeed)
+        let what = "\(backend.name), update \(update + 1)"
+        expectClose(numbers(whole.network.parameters()), fixture.trajectory[update], within: tolerance, what)
+        expectClose(numbers(try whole.averagedParameters()), fixture.averages[update], within: tolerance, what)
+      }
+      // From a checkpoint, the same bits; inside, the averages stand in.
+      let first = try trainer([bias])
+      for _ in 0..<3 { try first.train(on: fixtureFeed) }
+      let second = try trainer([bias])
+      try second.restore(first.checkpoint())
+      for _ in 0..<3 { try second.train(on: fixtureFeed) }
+      #expect(second.network.parameters() == whole.network.parameters())
+      #expect(try second.averagedParameters() == whole.averagedParameters())
+      let averages = try second.averagedParameters()
+      #expect(try second.withAveragedParameters { second.network.parameters() } == averages)
+      #expect(second.network.parameters() == whole.network.parameters())
+      let other = try trainer([])
+      #expect(throws: CheckpointError.self) { try other.restore(first.checkpoint()) }
+
+      let frozen = try trainer([ParameterGroup("b*", learningRateFactor: 0)])
+      let before = frozen.network.parameters()
+      try frozen.train(on: fixtureFeed)
+      #expect(frozen.network.parameter("b") == before["b"])
+      #expect(frozen.network.parameter("w") != before["w"])
+    }
+  }
+
+  /// The gradients of two halves together are the gradient of the whole batch, clipped or not, stopped in between or not.
+  @Test func accumulatedHalvesAreTheWhole() throws {
+    let (x, t) = (Fixture.numbers([4, 3], stream: 1, scale: 1), Fixture.numbers([4, 2], stream: 2, scale: 3))
+    let halves = [0, 1].map { half in
+      Feed(
+        count: 2,
+        ["x": .doubles(Array(x[(half * 6)..<(half * 6 + 6)])), "t": .doubles(Array(t[(half * 4)..<(half * 4 + 4)]))])
+    }
+    for clipping in Self.clippings.values {
+      for reduction in [GradientReduction.sum, .meanOverExamples] {
+        func trainer(_ accumulation: Int) throws -> Trainer {
+          try Trainer(
+            fixtureModel(), rule: Backprop(), optimizer: Adam(learningRate: 0.03), clipping: clipping,
+            reduction: reduction, accumulation: accumulation, on: Reference(), seed: 1)
+        }
+        let whole = try trainer(1)
+        var halved = try trainer(2)
+        for update in 1...5 {
+          try whole.train(on: fixtureFeed)
+          try halved.train(on: halves[0])
+          let checkpoint = try halved.checkpoint()
+          halved = try trainer(2)
+          try halved.restore(checkpoint)
+          try halved.train(on: halves[1])
+          for name in ["w", "b"] {
+            expectClose(
+              halved.network.parameter(name).values, whole.network.parameter(name).values, within: 1e-12,
+              "\(name), \(clipping), \(reduction), update \(update)")
+          }
+        }
+      }
+    }
+    #expect(throws: TrainingError.self) {
+      try Trainer(
+        fixtureModel(), rule: Backprop(), optimizer: Adam(), accumulation: 0, on: Reference(), seed: 1)
+    }
+  }
+
+  @Test func schedulesAgreeWithPyTorch() throws {
+    let fixture: [String: [Double]] = try Fixture.read("schedules")
+    let schedules: [String: any LearningRateSchedule] = [
+      "step": StepDecay(interval: 7, factor: 0.3), "cosine": CosineDecay(updates: 23, floor: 0.05),
+      "one-cycle": OneCycle(updates: 24), "warm-up": WarmUp(updates: 5, then: StepDecay(interval: 7, factor: 0.3)),
+    ]
+    for (name, schedule) in schedules {
+      let expected = try #require(fixture[name], "\(name)")
+      #expect(expected.count >= 23)
+      for (update, factor) in expected.enumerated() {
+        let observed = schedule.factor(after: update)
+        #expect(abs(observed - factor) < 1e-12, "\(name), update \(update): \(observed), not \(factor)")
+      }
+    }
+    var plateau = Plateau(decay: 0.5, patience: 2)
+    for (loss, factor) in zip(try #require(fixture["losses"]), try #require(fixture["plateau"])) {
+      plateau.observe(loss)
+      #expect(plateau.factor == factor, "after \(loss)")
+    }
+    // Where a run ends its schedule stays.
+    #expect(CosineDecay(updates: 5, floor: 0.25).factor(after: 99) == 0.25)
+    #expect(abs(OneCycle(updates: 5).factor(after: 99) - 4e-6) < 1e-15)
+  }
+
+  @Test func patterns() {
+    for (pattern, name, isMatch) in [
+      ("*.bias", "conv1.bias", true), ("*.bias", "conv1.weight", false), ("conv*", "conv1.bias", true),
+      ("block*/conv*.weight", "block1/conv2.weight", true), ("block*/conv*.weight", "block1/norm.weight", false),
+      ("*", "anything", true), ("output.bias", "output.bias", true), ("output", "output.bias", false),
+      ("ab*ba", "aba", false), ("a*b*a", "aba", true),
+    ] {
+      #expect(ParameterGroup(pattern).contains(name) == isMatch, "\(pattern), \(name)")
+    }
+  }
+
+  @Test func topHitsCountWhatIsAbove() {
+    // Row 1: label 2 is second; row 2: three equal scores, the label is the last of them.
+    let scores = [0.1, 0.7, 0.5, 0.0, 1, 1, 1, 0]
+    #expect((1...4).map { topHits(scores: scores, labels: [2, 2], k: $0) } == [0, 1, 2, 2])
+    let uniform = Evaluation(loss: 2, accuracy: 0, lossPerLabel: 1.9459101490553132)
+    #expect(abs(uniform.perplexity - 7) < 1e-12)
+  }
+
   @Test func aFlatLossMovesNothing() throws {
     let model = Model { graph in
       let x = graph.input("x", [.batch])
       graph.loss(.squaredError(x * graph.parameter("w", [], .constant(1)), graph.input("t", [.batch])))
     }
-    for optimizer in Self.optimizers.values {
+    // A weight decay moves on its own.
+    for (name, optimizer) in Self.optimizers where name != "adamw" {
       let trainer = try Trainer(
         model, rule: Backprop(), optimizer: optimizer, clipping: .byNorm(1), on: Reference(), seed: 1)
       try trainer.train(on: Feed(count: 1, ["x": .doubles([2]), "t": .doubles([2])]))

@@ -103,7 +103,8 @@ package struct NamesExperiment: PaperExperiment {
     let heldOut = try Self.heldOutFeeds(names.heldOut)
     let points = work.draws / work.drawsPerPoint
 
-    var training = try ResumableTraining(trainer, path: checkpoint, notes: Result(languages: languages))
+    var training = try ResumableTraining(
+      trainer, keeping: CheckpointKeeping(newest: checkpoint), notes: Result(languages: languages))
     try training.run(passes: points) { point in
       FeedSequence(count: work.drawsPerPoint) { index in
         let draw = names.training.draw((point - 1) * work.drawsPerPoint + index, seed: work.number)

@@ -37,6 +37,22 @@ public struct Choices: Sendable {
   public var learningRate = PerRule<Double>()
   /// Whether an update takes the sum or the mean of the examples' gradients.
   public var reduction: GradientReduction?
+  /// AdamW's weight decay; 0.01 by default.
+  public var weightDecay: Double?
+  /// Parameters that learn otherwise.
+  public var groups: [ParameterGroup] = []
+  /// The decay of the moving average of the weights, by which results are measured then; none by default.
+  public var averageDecay: Double?
+  /// How the learning rate goes over the run.
+  public var schedule = NamedSchedule.constant
+  /// Updates over which the learning rate grows at first.
+  public var warmUp = 0
+  /// The share of the training images that is held out to choose by; none by default.
+  public var validation: Double?
+  /// Ends a run after so many epochs in a row whose validation loss is no better than the best.
+  public var patience: Int?
+  /// Batches whose gradients make one update together.
+  public var accumulation = 1
   /// Passes over the training images.
   public var epochs = 10
   /// Training steps for each rule and seed, after which a run ends early.

@@ -61,18 +61,60 @@ public enum NamedOptimizer: String, CaseIterable, Sendable, Named {
   case sgd
   /// SGD with momentum 0.9.
   case momentum
+  /// SGD with Nesterov's momentum 0.9.
+  case nesterov
+  /// RMSprop.
+  case rmsprop
   /// Adam, with the paper's moments.
   case adam
+  /// Adam with a weight decay, 0.01 unless chosen.
+  case adamw
 
   package static let noun = "optimizer"
 
-  /// The optimiser with its default settings.
-  public func make(learningRate: Double) -> any Optimizer {
+  /// The optimiser with its default settings; `weightDecay` is `adamw`'s alone.
+  public func make(learningRate: Double, weightDecay: Double? = nil) -> any Optimizer {
     switch self {
     case .sgd: SGD(learningRate: learningRate)
     case .momentum: SGD(learningRate: learningRate, momentum: 0.9)
+    case .nesterov: SGD(learningRate: learningRate, momentum: 0.9, isNesterov: true)
+    case .rmsprop: RMSprop(learningRate: learningRate)
     case .adam: Adam(learningRate: learningRate)
+    case .adamw: Adam(learningRate: learningRate, weightDecay: weightDecay ?? 0.01)
     }
+  }
+
+  /// Whether it divides by the gradient's size, so that the reduction means nothing to its learning rate.
+  var isScaleFree: Bool { self == .adam || self == .adamw || self == .rmsprop }
+}
+
+/// How the learning rate goes over a run, by the names that the command line uses; U is the number of updates in all epochs.
+public enum NamedSchedule: String, CaseIterable, Sendable, Named {
+  /// As it is.
+  case constant
+  /// A tenth after each third of U.
+  case step
+  /// Half a cosine down to 0 over U.
+  case cosine
+  /// Up over the first 30 % of U, then down.
+  case oneCycle = "one-cycle"
+  /// A tenth after each three epochs in which the validation loss, or without one the training loss, did not fall.
+  case plateau
+
+  package static let noun = "schedule"
+
+  /// The schedule for so many updates, `warmUp` of them growing; nil where every update has the same factor, or the losses
+  /// decide.
+  func make(updates: Int, warmUp: Int) -> (any LearningRateSchedule)? {
+    let rest = max(updates - warmUp, 1)
+    let schedule: (any LearningRateSchedule)? =
+      switch self {
+      case .constant, .plateau: nil
+      case .step: StepDecay(interval: (rest + 2) / 3)
+      case .cosine: CosineDecay(updates: rest)
+      case .oneCycle: OneCycle(updates: rest)
+      }
+    return warmUp > 0 ? WarmUp(updates: warmUp, then: schedule) : schedule
   }
 }
 

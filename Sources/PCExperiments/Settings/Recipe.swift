@@ -38,14 +38,15 @@ struct Recipe {
   }
 
   /// The update with another optimiser or reduction, for which the model's own learning rate and clipping would mean
-  /// nothing: 0.1 for the mean of a gradient, 0.002 for the sum, a tenth of these with momentum 0.9, 0.001 for Adam, which
-  /// looks at no scale; never clipped.
+  /// nothing: 0.1 for the mean of a gradient, 0.002 for the sum, a tenth of these with momentum 0.9, 0.001 for Adam, AdamW and
+  /// RMSprop, which look at no scale; never clipped.
   func update(optimizer: NamedOptimizer?, reduction: GradientReduction?) -> Update {
     let optimizer = optimizer ?? update.optimizer
     let reduction = reduction ?? update.reduction
     if optimizer == update.optimizer && reduction == update.reduction { return update }
     let plain = reduction == .sum ? 0.002 : 0.1
-    let learningRate = optimizer == .adam ? 1e-3 : optimizer == .momentum ? plain / 10 : plain
+    let hasMomentum = optimizer == .momentum || optimizer == .nesterov
+    let learningRate = optimizer.isScaleFree ? 1e-3 : hasMomentum ? plain / 10 : plain
     return Update(optimizer: optimizer, learningRate: learningRate, reduction: reduction)
   }
 }

@@ -27,6 +27,22 @@ public struct Settings: Sendable {
   public var reduction: GradientReduction
   /// What limits a gradient.
   public var clipping: Clipping
+  /// AdamW's weight decay; nil for other optimisers.
+  public var weightDecay: Double?
+  /// Parameters that learn otherwise.
+  public var groups: [ParameterGroup]
+  /// The decay of the moving average of the weights, if there is one.
+  public var averageDecay: Double?
+  /// How the learning rate goes over the run.
+  public var schedule: NamedSchedule
+  /// Updates over which the learning rate grows at first.
+  public var warmUp: Int
+  /// The share of the training images that is held out to choose by, drawn by the first seed.
+  public var validation: Double?
+  /// Epochs without a better validation loss that end a run.
+  public var patience: Int?
+  /// Batches whose gradients make one update together.
+  public var accumulation: Int
   /// Passes over the training images.
   public var epochs: Int
   /// Training steps for each rule and seed, after which a run ends early.
@@ -64,6 +80,13 @@ public struct Settings: Sendable {
     hidden = choices.hidden
     dataset = choices.dataset
     dataDirectory = choices.dataDirectory
+    groups = choices.groups
+    averageDecay = choices.averageDecay
+    schedule = choices.schedule
+    warmUp = choices.warmUp
+    validation = choices.validation
+    accumulation = choices.accumulation
+    patience = choices.patience
     epochs = choices.epochs
     maximalSteps = choices.maximalSteps
     batchSize = choices.batchSize
@@ -78,6 +101,7 @@ public struct Settings: Sendable {
     loss = recipe.loss
     normalization = recipe.normalization
     optimizer = update.optimizer
+    weightDecay = update.optimizer == .adamw ? choices.weightDecay ?? 0.01 : nil
     reduction = update.reduction
     clipping = update.clipping
 
@@ -109,6 +133,37 @@ public struct Settings: Sendable {
         guard choices.rules.contains(name) else {
           throw SettingsError("A \(option) is given for the rule \(name.rawValue), which does not run.")
         }
+      }
+    }
+    if let decay = choices.weightDecay {
+      guard optimizer == .adamw else {
+        throw SettingsError("The optimizer \(optimizer.rawValue) has no weight decay to choose; adamw has.")
+      }
+      guard decay >= 0, decay.isFinite else {
+        throw SettingsError("The weight decay is \(decay); it must be a number from 0 on.")
+      }
+    }
+    if let averageDecay, !(averageDecay >= 0 && averageDecay < 1) {
+      throw SettingsError("The decay of the average is \(averageDecay); it must lie in [0, 1).")
+    }
+    for group in groups {
+      guard optimizer == .adamw || group.weightDecay == nil else {
+        throw SettingsError(
+          "A weight decay is given for \(group.pattern), but \(optimizer.rawValue) has none; adamw has.")
+      }
+      guard group.learningRateFactor >= 0, group.learningRateFactor.isFinite,
+        group.weightDecay.map({ $0 >= 0 && $0.isFinite }) ?? true
+      else { throw SettingsError("The numbers for \(group.pattern) must be from 0 on.") }
+    }
+    try Self.check("the number of batches of an update", accumulation, in: 1...1_000_000)
+    try Self.check("the number of updates to warm up", warmUp, in: 0...1_000_000_000)
+    if let validation, !(validation > 0 && validation < 1) {
+      throw SettingsError("The share held out for validation is \(validation); it must lie between 0 and 1.")
+    }
+    if let patience {
+      try Self.check("the patience", patience, in: 1...1_000_000)
+      guard validation != nil else {
+        throw SettingsError("Stopping early needs a validation loss; hold images out with --validation 0.1.")
       }
     }
     if dataDirectory?.isEmpty == true {
@@ -144,6 +199,8 @@ public struct RuleSettings: Sendable {
   public var rule: any Rule
   /// The factor of the update.
   public var learningRate: Double
+  /// What the solver `automatic` chose for the model, and why; nil where nothing was left to choose.
+  public var choice: FixedPredictions.Choice?
 
   init(_ name: NamedRule, _ choices: Choices, learningRate: Double) throws(SettingsError) {
     let steps = choices.steps[name] ?? name.defaultSteps

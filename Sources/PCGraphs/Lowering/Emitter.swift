@@ -92,12 +92,12 @@ public final class Emitter {
     return term
   }
 
-  /// What each update moves besides the parameters that are trained: `target ← (1 − share) target + share · source`.
+  /// What each batch of training moves besides the parameters that are trained: `target ← (1 − share) target + share · source`.
   public private(set) var moves: [(target: Term, source: Term, share: Double)] = []
 
-  /// Moves a persistent term towards another once for each update of the parameters: running statistics. Of several
+  /// Moves a persistent term towards another once for each batch of training: running statistics. Of several
   /// calls for one target the first counts, that of the feedforward pass.
-  public func moveAtUpdate(_ target: Term, towards source: Term, share: Double) {
+  public func moveAfterBatch(_ target: Term, towards source: Term, share: Double) {
     guard !moves.contains(where: { $0.target.view.buffer == target.view.buffer }) else { return }
     moves.append((target, source, share))
   }

@@ -6,7 +6,7 @@ import PCPrimitives
 /// It is the one operation that couples examples: in training Jᵀm = r (m − mean(m) − y mean(m y)), the means over the batch,
 /// so that messages of an example depend on those of the others. Under fixed predictions that Jacobian is constant, as all
 /// others are. Rules that predict again in each step take the statistics of the values as they are then; the running ones
-/// move once for each update, by those of the feedforward pass: μ, and σ² n / (n − 1), which is not biased.
+/// move once for each batch, by those of the feedforward pass: μ, and σ² n / (n − 1), which is not biased.
 public struct BatchNormalize: Operation {
   public let name = "batch normalize"
   public let operandCounts = 4...4
@@ -46,8 +46,8 @@ public struct BatchNormalize: Operation {
 
     let others = emit.combine(.maximum, emit.subtract(count, one(emit)), one(emit))
     let unbiased = emit.divide(emit.multiply(variance, count), others)
-    emit.moveAtUpdate(operands[2], towards: mean, share: momentum)
-    emit.moveAtUpdate(operands[3], towards: unbiased, share: momentum)
+    emit.moveAfterBatch(operands[2], towards: mean, share: momentum)
+    emit.moveAfterBatch(operands[3], towards: unbiased, share: momentum)
 
     let isTraining = operands[1]
     func chosen(_ batch: Term, _ running: Term) -> Term {

@@ -87,6 +87,34 @@ struct ClosedForm {
     }
   }
 
+  /// The backward passes of the block that needs most: how many parts there are that some vertex receives.
+  func passes(on graph: Graph) -> Int {
+    let children = graph.children()
+    let fed = graph.lossesFed()
+    return blocks.map { block in
+      let members = Set(block)
+      let ancestors = graph.relaxedAncestors(within: members)
+      var parts: [Int: Set<Part>] = [:]
+      for vertex in block.reversed() {
+        let own = graph.vertices[vertex].kind == .relaxed ? 1 : 0
+        let clamp = graph.vertices[vertex].clamp
+        var found: Set<Part> = []
+        if clamp == nil || clamp?.mask != nil {
+          let hearsOthers = children[vertex].contains { !members.contains($0) }
+          if !fed[vertex].isEmpty || hearsOthers { found.insert(part(own, ancestors[vertex])) }
+          for source in children[vertex].flatMap({ parts[$0] ?? [] }) {
+            let target = if case .depth(let d) = source { part(d + own, ancestors[vertex]) } else { source }
+            found.insert(target)
+          }
+        }
+        if clamp != nil { found.insert(part(0, ancestors[vertex])) }
+        found.remove(.dropped)
+        parts[vertex] = found
+      }
+      return Set(parts.values.joined()).count
+    }.max() ?? 0
+  }
+
   /// Σ_d c_d g^(d).
   private func combine(_ parts: [Part: Term], _ vertex: Int, _ plan: PlanBuilder) -> Term? {
     func scale(_ part: Part) -> Scalar { if case .depth(let d) = part { coefficient(d) } else { .one } }

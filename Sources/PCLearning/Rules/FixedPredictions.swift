@@ -21,6 +21,8 @@ public struct FixedPredictions: IterativeRule {
     case closedForm = "closed-form"
     /// T → ∞: one backward pass.
     case equilibrium
+    /// `closedForm` or `stepwise`, whichever needs fewer backward passes on the graph (see `FixedPredictions.choice(for:)`).
+    case automatic
   }
 
   /// Which vertices are relaxed together.
@@ -62,7 +64,7 @@ public struct FixedPredictions: IterativeRule {
 
   public var planKey: String {
     switch solver {
-    case .stepwise: "fixed stepwise \(order)"
+    case .stepwise, .automatic: "fixed stepwise \(order)"
     case .closedForm: "fixed closed-form \(order) T=\(steps) h=\(rate)"
     case .equilibrium: "fixed equilibrium"
     }
@@ -84,30 +86,35 @@ public struct FixedPredictions: IterativeRule {
   }
 
   public var schedule: (phases: [Phase], steps: Int) {
-    solver == .stepwise ? ([.parameters, .batch, .step, .close], steps) : ([.parameters, .batch, .close], 0)
+    switch solver {
+    case .stepwise, .automatic: ([.parameters, .batch, .step, .close], steps)
+    case .closedForm, .equilibrium: ([.parameters, .batch, .close], 0)
+    }
   }
 
   public func write(_ plan: PlanBuilder) {
     switch solver {
-    case .stepwise: writeStepwise(plan)
-    case .closedForm:
-      let certificate = Certificate(steps: steps, rate: rate)
-      let blocks = blocks(of: plan.graph)
-      // What is left out along a path adds up over its blocks.
-      let tolerance = plan.epsilon / Double(max(blocks.count, 1))
-      ClosedForm(
-        blocks: blocks,
-        part: { depth, ancestors in
-          // See `ClosedForm` for both conditions.
-          if certificate.coefficient(depth) < tolerance { return .dropped }
-          return certificate.shortfall(depth + ancestors) < tolerance ? .pooled : .depth(depth)
-        }, coefficient: { .constant(certificate.coefficient($0)) }
-      ).write(plan)
+    case .stepwise, .automatic: writeStepwise(plan)
+    case .closedForm: closedForm(on: plan.graph, epsilon: plan.epsilon).write(plan)
     case .equilibrium:
       ClosedForm(
         blocks: [plan.graph.batchedVertices], part: { _, _ in .pooled }, coefficient: { _ in .one }
       ).write(plan)
     }
+  }
+
+  private func closedForm(on graph: Graph, epsilon: Double) -> ClosedForm {
+    let certificate = Certificate(steps: steps, rate: rate)
+    let blocks = blocks(of: graph)
+    // What is left out along a path adds up over its blocks.
+    let tolerance = epsilon / Double(max(blocks.count, 1))
+    return ClosedForm(
+      blocks: blocks,
+      part: { depth, ancestors in
+        // See `ClosedForm` for both conditions.
+        if certificate.coefficient(depth) < tolerance { return .dropped }
+        return certificate.shortfall(depth + ancestors) < tolerance ? .pooled : .depth(depth)
+      }, coefficient: { .constant(certificate.coefficient($0)) })
   }
 
   private func blocks(of graph: Graph) -> [[Int]] {
@@ -117,6 +124,42 @@ public struct FixedPredictions: IterativeRule {
     } catch {
       fatalError("\(error)")
     }
+  }
+}
+
+// MARK: - Automatic
+
+extension FixedPredictions {
+  /// What `automatic` makes of a graph.
+  public struct Choice: Sendable, Hashable, CustomStringConvertible {
+    /// `closedForm` or `stepwise`.
+    public var solver: Solver
+    /// Backward passes of the closed form: the distinct depths that are neither dropped nor pooled, and one for those that
+    /// are pooled; in a time-reversed schedule the largest number in a block.
+    public var passes: Int
+    /// T, the backward passes of the steps.
+    public var steps: Int
+
+    public var description: String {
+      "\(solver.rawValue): the closed form takes \(passes) backward pass\(passes == 1 ? "" : "es"), the steps take \(steps)"
+    }
+  }
+
+  /// Compares the closed form's backward passes with T; both end in the same messages, but for rounding.
+  ///
+  /// - Parameter epsilon: the relative precision of the numbers, as `Backend.epsilon` has it; by default Float's.
+  public func choice(for graph: Graph, epsilon: Double = 0x1p-24) -> Choice {
+    let passes = closedForm(on: graph, epsilon: epsilon).passes(on: graph)
+    return Choice(solver: passes <= steps ? .closedForm : .stepwise, passes: passes, steps: steps)
+  }
+
+  public func resolved(for graph: Graph, epsilon: Double) -> any Rule {
+    guard solver == .automatic else { return self }
+    var rule = self
+    // An order that the graph refuses is `check`'s to tell.
+    let isPossible = order == .synchronous || (try? graph.timeReversedBlocks()) != nil
+    rule.solver = isPossible ? choice(for: graph, epsilon: epsilon).solver : .stepwise
+    return rule
   }
 }
 

@@ -15,6 +15,9 @@ public protocol Rule: Sendable {
   /// Tells apart plans that differ: two rules with the same key write the same plan for a graph.
   var planKey: String { get }
 
+  /// The rule with what it leaves open decided for a graph; by default the rule itself.
+  func resolved(for graph: Graph, epsilon: Double) -> any Rule
+
   /// Throws a sentence where the rule cannot work on the graph, or with its own settings.
   func check(_ graph: Graph) throws(RuleError)
 
@@ -31,6 +34,7 @@ public protocol Rule: Sendable {
 extension Rule {
   public var solverName: String? { nil }
   public var planKey: String { name }
+  public func resolved(for graph: Graph, epsilon: Double) -> any Rule { self }
   public func check(_ graph: Graph) throws(RuleError) {}
   public var schedule: (phases: [Phase], steps: Int) { ([.parameters, .batch, .close], 0) }
   public var coefficients: [String: Double] { [:] }

@@ -164,6 +164,8 @@ extension Trainer {
       "optimizer": optimizer.name, "clipping": "\(clipping)", "reduction": reduction.rawValue,
       "seed": "\(network.seed)", "precision": "\(network.backend.epsilon)",
     ]
+    if accumulation > 1 { words["batches of an update"] = "\(accumulation)" }
+    if let schedule { words["schedule"] = schedule.summary }
     for setting in optimizer.settings where setting.name != "learning rate" {
       words[setting.name] = "\(setting.value)"
     }

@@ -43,13 +43,18 @@ public final class Trainer {
   public let rule: any Rule
   /// Turns gradients into updates; change its learning rate between batches, not its type.
   public var optimizer: any Optimizer
+  /// Multiplies the optimiser's learning rate, update by update; nil leaves it as it is.
+  public var schedule: (any LearningRateSchedule)?
   /// Limits the gradient after the reduction.
   public let clipping: Clipping
   /// Scales the gradient, alike for every rule.
   public let reduction: GradientReduction
   /// How many steps of an unrolled sequence are computed again at a time rather than kept; nil where all are kept.
   public let recomputedSteps: Int?
-  /// Updates made so far.
+  /// How many batches one update takes the gradients of together: their mean, or with the reduction `sum` their sum. Clipping
+  /// limits what they make together. Batches that are left at the end of a run wait for the next.
+  public let accumulation: Int
+  /// Batches learned from so far, each of which is an update unless gradients are accumulated.
   public private(set) var updateCount = 0
   /// The pass that is under way, or the last one where it is complete.
   public private(set) var pass = EpochReport(epoch: 0)
@@ -64,6 +69,7 @@ public final class Trainer {
   ///   - optimizer: its type and settings other than the learning rate stay as they are here.
   ///   - clipping: limits the gradient after the reduction; by default not at all.
   ///   - reduction: by default the mean over the examples of a batch.
+  ///   - accumulation: how many batches make an update; by default each is one.
   ///   - recomputedSteps: trades time for memory on long unrolled sequences: the values of so many steps at a time are
   ///     computed again when messages come to them, from the state before them, instead of being kept since the
   ///     feedforward pass. Results are the same to the last bit. It costs a second feedforward pass of the recurrent cells
@@ -75,17 +81,20 @@ public final class Trainer {
   /// - Throws: a `RuleError` where rule and graph do not go together.
   public init(
     _ model: Model, rule: any Rule, optimizer: any Optimizer, clipping: Clipping = .none,
-    reduction: GradientReduction = .meanOverExamples, recomputing recomputedSteps: Int? = nil,
-    on backend: any Backend,
-    seed: UInt64
+    reduction: GradientReduction = .meanOverExamples, accumulation: Int = 1, recomputing recomputedSteps: Int? = nil,
+    on backend: any Backend, seed: UInt64
   ) throws {
     if let recomputedSteps, recomputedSteps < 1 {
       fatalError("Trainer cannot compute \(recomputedSteps) steps again at a time; give a positive number.")
     }
     self.recomputedSteps = recomputedSteps
     warnIfUnoptimized()
+    guard accumulation >= 1 else {
+      throw TrainingError.setting("gradients of \(accumulation) batches cannot be accumulated; 1 or more can")
+    }
+    self.accumulation = accumulation
     network = try Network(model, on: backend, seed: seed)
-    self.rule = rule
+    self.rule = rule.resolved(for: model.graph, epsilon: backend.epsilon)
     self.optimizer = optimizer
     self.clipping = clipping
     self.reduction = reduction
@@ -127,7 +136,12 @@ public final class Trainer {
     try feed.check(graph, largest: network.backend.largestNumber)
     let (key, plan) = try trainingPlan(for: feed)
     let executable = try network.executable(key, plan, batchSize: feed.count)
-    let coefficients = rule.coefficients.merging(optimizer.coefficients(step: updateCount + 1)) { $1 }
+    var scheduled = optimizer
+    let (updates, waiting) = updateCount.quotientAndRemainder(dividingBy: accumulation)
+    if let schedule { scheduled.learningRate *= schedule.factor(after: updates) }
+    var coefficients = rule.coefficients.merging(scheduled.coefficients(step: updates + 1)) { $1 }
+    coefficients["accumulated share"] = reduction == .sum ? 1 : 1 / Double(accumulation)
+    coefficients["accumulated before"] = waiting == 0 ? 0 : 1
     for (name, value) in coefficients {
       if let slot = plan.slot(name) { executable.setSlot(slot, to: value) }
     }
@@ -140,7 +154,7 @@ public final class Trainer {
     let squaredNorm = plan.squaredGradientNorm.map { executable.download($0.view.buffer)[0] } ?? 0
     guard report.totalLoss.isFinite, squaredNorm.isFinite else { throw divergence(on: feed) }
     carried.read(plan, executable)
-    executable.run(plan.script([.update]))
+    executable.run(plan.script(waiting + 1 == accumulation ? [.accumulate, .update] : [.accumulate]))
     updateCount += 1
     return report
   }
@@ -148,7 +162,8 @@ public final class Trainer {
   /// The plan of a training step on a feed, by default on one of the usual length.
   func trainingPlan(for feed: Feed? = nil) throws -> (key: String, plan: Plan) {
     try network.plan(
-      rule, for: feed, optimizer: optimizer, clipping: clipping, isObserved: false, recomputing: recomputedSteps)
+      rule, for: feed, optimizer: optimizer, clipping: clipping, accumulates: accumulation > 1, isObserved: false,
+      recomputing: recomputedSteps)
   }
 
   /// What a checkpoint keeps of carried state, by the inputs' names in order.
@@ -258,6 +273,13 @@ public struct Evaluation: Sendable, Hashable {
   public var accuracy: Double
   /// Σ wL divided by the number of labels, for a text in nats per character; NaN where there are no labels.
   public var lossPerLabel: Double
+
+  /// These measures.
+  public init(loss: Double, accuracy: Double, lossPerLabel: Double) {
+    self.loss = loss
+    self.accuracy = accuracy
+    self.lossPerLabel = lossPerLabel
+  }
 }
 
 /// Feedforward passes one after the other, each going on with the state that the one before left where its feed

@@ -1,0 +1,156 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+import PCInterchange
+import PCLearning
+
+/// Where a training keeps its checkpoints, and which.
+///
+/// The newest is always kept. Beside it, where that is asked for, are `best.safetensors` and `step-N.safetensors`, further
+/// names of a file that was the newest once: a checkpoint is written once, whatever its names.
+package struct CheckpointKeeping: Sendable {
+  /// The file of the newest.
+  package var newest: String
+  /// A checkpoint after every so many updates, which also gets a name with its number; nil keeps the newest alone, about
+  /// every minute and after each pass.
+  package var interval: Int?
+  /// How many with numbers are kept, the newest of them.
+  package var numberedCount: Int
+  /// Asked after every batch: whether the training should write a checkpoint and stop.
+  package var shouldStop: @Sendable () -> Bool
+
+  /// The newest checkpoint alone, in this file.
+  package init(
+    newest: String, interval: Int? = nil, numberedCount: Int = 3,
+    shouldStop: @escaping @Sendable () -> Bool = { false }
+  ) {
+    self.newest = newest
+    self.interval = interval
+    self.numberedCount = numberedCount
+    self.shouldStop = shouldStop
+  }
+
+  private var folder: String { newest.lastIndex(of: "/").map { String(newest[...$0]) } ?? "" }
+
+  func isNumbered(_ updates: Int) -> Bool { interval.map { updates % $0 == 0 } ?? false }
+
+  func write(_ checkpoint: Checkpoint, isBest: Bool) throws {
+    try checkpoint.write(to: newest)
+    if isBest { try addName("best.safetensors") }
+    guard isNumbered(checkpoint.state.updateCount) else { return }
+    try addName("step-\(checkpoint.state.updateCount).safetensors")
+    let numbers = numberedCheckpoints()
+    for number in numbers.dropLast(numberedCount) { unlink("\(folder)step-\(number).safetensors") }
+  }
+
+  /// Gives the newest checkpoint a second name, in place of what bears it. A file system without hard links gets a copy.
+  private func addName(_ name: String) throws {
+    let temporary = "\(folder).\(name).\(getpid())"
+    unlink(temporary)
+    guard link(newest, temporary) == 0 else { return try writeFile(readFile(newest), to: folder + name) }
+    guard rename(temporary, folder + name) == 0 else { throw FileError(folder + name, .written) }
+    // Two names of one file: the renaming did nothing.
+    unlink(temporary)
+    try flushFolder(of: folder + name)
+  }
+
+  /// The updates after which the numbered checkpoints in the folder were taken, in order.
+  package func numberedCheckpoints() -> [Int] {
+    names(in: folder.isEmpty ? "." : folder).compactMap { name in
+      guard name.hasPrefix("step-"), name.hasSuffix(".safetensors") else { return nil }
+      return Int(name.dropFirst("step-".count).dropLast(".safetensors".count))
+    }.sorted()
+  }
+}
+
+/// The names in a folder, but for `.` and `..`; none where it cannot be read.
+private func names(in folder: String) -> [String] {
+  guard let handle = opendir(folder) else { return [] }
+  defer { closedir(handle) }
+  var names: [String] = []
+  while let entry = readdir(handle) {
+    let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+      pointer.withMemoryRebound(to: CChar.self, capacity: Int(NAME_MAX) + 1) { String(cString: $0) }
+    }
+    if name != ".", name != ".." { names.append(name) }
+  }
+  return names
+}
+
+// MARK: - In a run folder
+
+/// The folder `checkpoints` of a run folder, held by one run at a time.
+///
+/// It is known as ours by the file `lock` in it, which is locked as long as this lives.
+package final class CheckpointFolder {
+  package let path: String
+  /// Whether the run goes on from a checkpoint that is there.
+  package let holdsRun: Bool
+  private let lock: CInt
+  private let made: [String]
+
+  /// Makes the folder, or takes up the one that is there.
+  ///
+  /// - Parameter isResumed: whether a run that is there goes on.
+  /// - Throws: a `SettingsError` where there is a run and none should go on or the reverse, where another process is at work
+  ///   in it, or where the folder is not ours or cannot be made; nothing is written then.
+  package init(_ runFolder: RunFolder, isResumed: Bool) throws {
+    let place = runFolder.path
+    path = "\(place)/checkpoints"
+    let lockFile = "\(path)/lock"
+    if fileExists(path), !isRegularFile(lockFile) {
+      throw SettingsError("\(path) was not written by pcgraph; choose another output folder.")
+    }
+    let isThere = fileExists(lockFile)
+    if isResumed, !isThere {
+      throw SettingsError("There is no run to resume in \(place); start one without --resume.")
+    }
+    if !isResumed, fileExists("\(path)/last.safetensors") || (!isThere && runFolder.holdsResults()) {
+      throw SettingsError(
+        "\(place) already holds a run; go on with it by --resume, or choose another output folder.")
+    }
+    made = try makeFolders(path)
+    lock = open(lockFile, O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
+    guard lock >= 0 else {
+      let error = FileError(lockFile, .written)
+      for folder in made.reversed() { rmdir(folder) }
+      throw error
+    }
+    guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
+      close(lock)
+      throw SettingsError(
+        "Another run is at work in \(place); wait until it ends, or choose another output folder.")
+    }
+    holdsRun = fileExists("\(path)/last.safetensors")
+    // What a run that was killed left half written.
+    for name in names(in: path) where name.hasPrefix(".") && name.contains(".safetensors.") {
+      unlink("\(path)/\(name)")
+    }
+  }
+
+  deinit { close(lock) }
+
+  /// The keeping of a run in this folder.
+  package func keeping(
+    interval: Int?, numberedCount: Int, shouldStop: @escaping @Sendable () -> Bool
+  ) -> CheckpointKeeping {
+    CheckpointKeeping(
+      newest: "\(path)/last.safetensors", interval: interval, numberedCount: numberedCount, shouldStop: shouldStop)
+  }
+
+  /// Updates of the newest checkpoint; nil where there is none, or none that can be read.
+  package var keptUpdates: Int? {
+    (try? Checkpoint(path: "\(path)/last.safetensors"))?.state.updateCount
+  }
+
+  /// Removes the folder of a run that failed before its first checkpoint.
+  package func discardIfEmpty() {
+    guard !fileExists("\(path)/last.safetensors") else { return }
+    unlink("\(path)/lock")
+    for folder in made.reversed() { rmdir(folder) }
+  }
+}
