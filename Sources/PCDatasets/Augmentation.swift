@@ -33,6 +33,12 @@ public struct Augmentation: Sendable, Hashable, Codable {
     }
   }
 
+  /// `crop 4, flip`.
+  public var summary: String {
+    let parts = (padding > 0 ? ["crop \(padding)"] : []) + (flips ? ["flip"] : [])
+    return parts.isEmpty ? "none" : parts.joined(separator: ", ")
+  }
+
   /// The move, in pixels down and to the right, and whether the image is mirrored.
   func draw(seed: UInt64, epoch: Int, example: Int) -> (down: Int, right: Int, isFlipped: Bool) {
     var stream = RandomStream(seed: seed, "augmentation", epoch, example)

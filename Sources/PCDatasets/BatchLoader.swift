@@ -10,7 +10,7 @@
 /// for bit, as the sequence makes itself.
 ///
 /// Asked for batch i, it gives that, and goes on with i + 1, i + 2, …; at most `ahead` batches wait. Asked for another than
-/// the next, it starts again from there. One thread at a time may ask.
+/// the next, it starts again from there: threads that ask at the same time get what they ask for, and wait longer.
 public final class BatchLoader: Sendable {
   /// The number of batches.
   public let count: Int
@@ -63,17 +63,18 @@ private final class Queue: @unchecked Sendable {
   func take(_ index: Int) -> Batch {
     pthread_mutex_lock(lock)
     defer { pthread_mutex_unlock(lock) }
-    if index != first {
-      ready = []
-      first = index
-      pthread_cond_broadcast(changed)
-    }
     // Where the system has no more threads, the batch is made here.
-    guard start() else {
-      first += 1
-      return batches[index]
+    guard start() else { return batches[index] }
+    while true {
+      // Another thread may have asked for another batch meanwhile.
+      if index != first {
+        ready = []
+        first = index
+        pthread_cond_broadcast(changed)
+      }
+      if !ready.isEmpty { break }
+      pthread_cond_wait(changed, lock)
     }
-    while ready.isEmpty { pthread_cond_wait(changed, lock) }
     first += 1
     pthread_cond_broadcast(changed)
     return ready.removeFirst()

@@ -26,9 +26,9 @@ import Testing
           expectClose(trainer.network.parameter("norm.variance").values, variance, within: 1e-6, "\(what), variance")
         }
         try trainer.train(on: Self.feed)
-        expectStatistics([1, 0.75], [0.75 + 13 / 4, 0.75 + 3 / 4.0], 1)
+        expectStatistics([1, 0.75], [4, 1.5], 1)
         try trainer.train(on: Self.feed)
-        let variance = [0.75 * 4 + 13 / 4, 0.75 * 1.5 + 3 / 4.0]
+        let variance: [Double] = [6.25, 1.875]
         expectStatistics([1.75, 0.75 * 0.75 + 0.75], variance, 2)
 
         // Outside of training each example is on its own.
