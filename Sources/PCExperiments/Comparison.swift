@@ -148,7 +148,17 @@ extension Experiment {
       run.validationAccuracy.append(heldOut.accuracy)
     }
     var stepSeconds: [Double] = []
+    var measured: GradientComparison?
+    /// The gradient at the final parameters, measured before any final result is told.
+    func finalGradient() throws -> GradientComparison {
+      if let measured { return measured }
+      let comparison = try trainer.gradientComparison(on: lastBatch(of: trainer.updateCount, seed: seed))
+      try check("the gradient", [comparison.relativeError, comparison.cosine])
+      measured = comparison
+      return comparison
+    }
     func tell(_ run: TrainingRun, epoch: Int, isLast: Bool) throws {
+      if isLast { _ = try finalGradient() }
       if settings.reportsMessages {
         let feed = try lastBatch(of: trainer.updateCount, seed: seed)
         let messages = try trainer.network.messagesByVertex(rule.rule, on: feed)
@@ -211,10 +221,9 @@ extension Experiment {
       try tell(run, epoch: trainer.pass.epoch, isLast: true)
     }
     run.stepSeconds = stepSeconds
-    let comparison = try trainer.gradientComparison(on: lastBatch(of: trainer.updateCount, seed: seed))
+    let comparison = try finalGradient()
     run.gradientShortfall = comparison.relativeError
     run.gradientCosine = comparison.cosine
-    try check("the gradient", [comparison.relativeError, comparison.cosine])
     let averages = settings.averageDecay == nil ? [:] : try trainer.averagedParameters()
     for (name, value) in averages { trainer.network.setParameter(name, to: value) }
     return (run, trainer.network)

@@ -19,6 +19,8 @@ public struct Custom: Operation {
   private let body: @Sendable ([[Double]]) -> [Double]
   private let transpose: @Sendable ([[Double]], [Double], Int) -> [Double]
 
+  /// An operation by its value and its pullback, one example at a time.
+  ///
   /// - Parameters:
   ///   - name: what printouts and errors call it.
   ///   - operandCount: how many operands it takes.
