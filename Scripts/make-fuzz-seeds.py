@@ -4,9 +4,11 @@
 Only the standard library, so that it runs anywhere; the bytes follow the formats' published descriptions.
 """
 import gzip
+import io
 import json
 import struct
 import sys
+import zipfile
 import zlib
 from pathlib import Path
 
@@ -31,6 +33,24 @@ seed("npy", "floats", npy("<f4", (2, 3), struct.pack("<6f", *range(6))))
 seed("npy", "doubles", npy("<f8", (), struct.pack("<d", 0.5), version=2))
 seed("npy", "bytes", npy("|u1", (4,), b"\x00\x01\x02\x03"))
 seed("npy", "flags", npy("|b1", (2,), b"\x00\x01"))
+
+
+def npz(method, **arrays):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", method) as archive:
+        for name, data in arrays.items():
+            archive.writestr(zipfile.ZipInfo(name + ".npy"), data, method)
+    return stream.getvalue()
+
+
+x = npy("<f4", (3, 2), struct.pack("<6f", *range(6)))
+y = npy("|u1", (3,), b"\x00\x01\x01")
+seed("npz", "stored", npz(zipfile.ZIP_STORED, x=x, y=y))
+seed("npz", "deflated", npz(zipfile.ZIP_DEFLATED, x=x, y=y))
+seed("npz", "parts", npz(zipfile.ZIP_DEFLATED, x_train=x, y_train=y, x_test=x, y_test=y))
+
+seed("csv", "plain", b"1,2.5,0\n-3e1,4,1\n5,6,1\n")
+seed("csv", "heading", b"b,\"a\",c\r\n1 ,0,2\r\n\r\n3,1,\"4\"\r\n5,0,6")
 
 
 def safetensors(arrays, metadata=None):

@@ -56,17 +56,27 @@ public struct BatchSequence: Sendable, RandomAccessCollection {
   public let batchSize: Int
   /// The examples' indices in the order of this pass.
   public let exampleOrder: [Int]
+  private let change: (augmentation: Augmentation, seed: UInt64, epoch: Int)?
 
   /// A pass that makes no batch yet; the order is drawn here.
   ///
+  /// With an augmentation each image is changed as the seed and the epoch of a shuffled order say; in the stored order
+  /// images stay as they are.
+  ///
   /// - Throws: `DataError.batchSize` if `batchSize` is below 1 or above the number of examples.
-  public init(_ dataset: Dataset, batchSize: Int, order: Order = .stored) throws(DataError) {
+  public init(
+    _ dataset: Dataset, batchSize: Int, order: Order = .stored, augmentation: Augmentation? = nil
+  ) throws(DataError) {
     guard 1...dataset.count ~= batchSize else {
       throw .batchSize(dataset: dataset.name, size: batchSize, count: dataset.count)
     }
     self.dataset = dataset
     self.batchSize = batchSize
     exampleOrder = order.indices(dataset.count)
+    switch (augmentation, order) {
+    case (let augmentation?, .shuffled(let seed, let epoch)): change = (augmentation, seed, epoch)
+    default: change = nil
+    }
   }
 
   public var startIndex: Int { 0 }
@@ -78,6 +88,9 @@ public struct BatchSequence: Sendable, RandomAccessCollection {
       fatalError("BatchSequence: there is no batch \(position) among \(endIndex).")
     }
     let first = position * batchSize
-    return dataset.batch(exampleOrder[first..<Swift.min(first + batchSize, dataset.count)])
+    let batch = dataset.batch(exampleOrder[first..<Swift.min(first + batchSize, dataset.count)])
+    guard let change else { return batch }
+    let (mean, deviation) = dataset.scaling
+    return batch.augmented(change.augmentation, seed: change.seed, epoch: change.epoch, black: -mean / deviation)
   }
 }

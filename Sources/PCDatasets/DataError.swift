@@ -52,6 +52,14 @@ public enum DataError: Error, Equatable {
   case missingArray(path: String, array: String, found: [String])
   /// An array of the file is not what the data set has there.
   case unexpectedArray(path: String, array: String, found: String, expected: String)
+  /// The archive of arrays is damaged.
+  case damagedArchive(path: String, problem: String)
+  /// A cell of a table is not what its column has; lines and columns count from 1.
+  case badCell(path: String, line: Int, column: Int, text: String, expected: String)
+  /// The table has no such column.
+  case missingColumn(path: String, column: String, headings: [String], count: Int)
+  /// A file cannot be used as asked; the problem completes the sentence.
+  case unusable(path: String, problem: String)
 }
 
 extension DataError: CustomStringConvertible {
@@ -106,6 +114,16 @@ extension DataError: CustomStringConvertible {
       return "The character \(String(character).debugDescription) does not occur in \(source); leave it out."
     case .damagedMAT(let path, let problem):
       return "\(path) is a damaged MATLAB file: \(problem); download it again."
+    case .damagedArchive(let path, let problem):
+      return "\(path) is a damaged or unknown archive: \(problem); write or download it again."
+    case .badCell(let path, let line, let column, let text, let expected):
+      return "Line \(line), column \(column) of \(path) holds \"\(text)\" where \(expected) is expected."
+    case .missingColumn(let path, let column, let headings, let count):
+      let hint = nearestMatch(to: column, in: headings).map { "; did you mean \($0)?" } ?? "."
+      let known = headings.isEmpty ? "it has no heading" : "its headings are \(headings.joined(separator: ", "))"
+      return "\(path) has no column \(column) among its \(count); \(known)\(hint)"
+    case .unusable(let path, let problem):
+      return "\(path) \(problem)."
     case .missingArray(let path, let array, let found):
       let names = found.isEmpty ? "none" : found.joined(separator: ", ")
       return "\(path) has no array \(array); its arrays are: \(names). Is it another data set's file?"

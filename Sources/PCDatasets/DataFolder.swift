@@ -5,6 +5,11 @@ struct DataFolder {
   let dataset: String
   let folders: [String]
 
+  init(dataset: String, folders: [String]) {
+    self.dataset = dataset
+    self.folders = folders
+  }
+
   /// Searches `directory` and, in it, the folder called `name`; in either, also the folder `archive` that the
   /// published archive unpacks to, if there is one.
   init(dataset: String, directory: String, name: String, archive: String? = nil) {

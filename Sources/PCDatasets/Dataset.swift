@@ -143,9 +143,14 @@ extension Dataset {
   ///
   /// - Returns: nil where there is but one example.
   public func split(holdingOut fraction: Double, seed: UInt64) -> (rest: Dataset, heldOut: Dataset)? {
+    split(holdingOut: fraction, seed: seed, purpose: "validation")
+  }
+
+  /// The same with a draw of its own for each purpose.
+  func split(holdingOut fraction: Double, seed: UInt64, purpose: String) -> (rest: Dataset, heldOut: Dataset)? {
     guard count > 1 else { return nil }
     let size = min(max(Int((fraction * Double(count)).rounded()), 1), count - 1)
-    var stream = RandomStream(seed: seed, "validation")
+    var stream = RandomStream(seed: seed, purpose)
     let order = stream.shuffledIndices(count)
     return (subset(order[size...].sorted()), subset(order[..<size].sorted()))
   }

@@ -15,6 +15,8 @@ final class GzipReader {
     case gzip
     /// RFC 1950.
     case zlib
+    /// RFC 1951: nothing stands around them, and the one stream ends where it says.
+    case deflate
   }
 
   /// Whether the file stopped before the end of a member and its checksum.
@@ -27,15 +29,22 @@ final class GzipReader {
   private var fileOffset: Int
   private let fileEnd: Int
   private var isFinished = false
+  private let format: Format
 
   /// Reads `range` of the file, or all of it.
   init(_ file: InputFile, _ range: Range<Int>? = nil, format: Format = .gzip) throws(DataError) {
     self.file = file
+    self.format = format
     fileOffset = range?.lowerBound ?? 0
     fileEnd = range?.upperBound ?? file.size
     stream = .allocate(capacity: 1)
     stream.initialize(to: z_stream())
-    let windowBits = format == .gzip ? 16 + MAX_WBITS : MAX_WBITS
+    let windowBits =
+      switch format {
+      case .gzip: 16 + MAX_WBITS
+      case .zlib: MAX_WBITS
+      case .deflate: -MAX_WBITS
+      }
     guard inflateInit2_(stream, windowBits, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size)) == Z_OK else {
       throw .corruptGzip(path: file.path, reason: "zlib could not be started")
     }
@@ -73,7 +82,7 @@ final class GzipReader {
       inputUsed = input.count - Int(stream.pointee.avail_in)
       let isAtEnd = inputUsed == input.count && fileOffset == fileEnd
       switch status {
-      case Z_STREAM_END where isAtEnd:
+      case Z_STREAM_END where isAtEnd || format == .deflate:
         isFinished = true
       case Z_STREAM_END:
         inflateReset(stream)

@@ -27,14 +27,25 @@ extension Dataset {
 }
 
 func loadMNIST(directory: String) throws(DataError) -> DataSplit {
-  let name = NamedDataset.mnist.rawValue
-  let folder = DataFolder(dataset: name, directory: directory, name: "mnist", archive: "MNIST/raw")
+  try loadIDX(DataFolder(dataset: NamedDataset.mnist.rawValue, directory: directory, name: "mnist", archive: "MNIST/raw"))
+}
 
+/// Zalando's articles of clothing, in MNIST's format and by the names of its files: in one folder with MNIST's they would be
+/// taken for each other, so the folder of their own comes first. https://github.com/zalandoresearch/fashion-mnist
+func loadFashionMNIST(directory: String) throws(DataError) -> DataSplit {
+  let own = DataFolder(
+    dataset: NamedDataset.fashionMNIST.rawValue, directory: "\(directory)/fashion-mnist", name: "data/fashion",
+    archive: "FashionMNIST/raw")
+  return try loadIDX(
+    DataFolder(dataset: own.dataset, folders: own.folders + ["\(directory)/FashionMNIST/raw", directory]))
+}
+
+private func loadIDX(_ folder: DataFolder) throws(DataError) -> DataSplit {
   func dataset(_ part: String) throws(DataError) -> Dataset {
     func path(_ kind: String) throws(DataError) -> String {
       try folder.path("\(part)-\(kind)-ubyte", "\(part)-\(kind)-ubyte.gz")
     }
-    return try Dataset(name: name, idxImages: path("images-idx3"), idxLabels: path("labels-idx1"))
+    return try Dataset(name: folder.dataset, idxImages: path("images-idx3"), idxLabels: path("labels-idx1"))
   }
 
   return try DataSplit(training: dataset("train"), test: dataset("t10k"))

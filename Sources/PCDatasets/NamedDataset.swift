@@ -4,6 +4,8 @@ public enum NamedDataset: String, Codable, Sendable, CaseIterable {
   case digits
   /// 60,000 training and 10,000 test images of handwritten digits, [1, 28, 28].
   case mnist
+  /// 60,000 training and 10,000 test images of ten kinds of clothing, [1, 28, 28].
+  case fashionMNIST = "fashion-mnist"
   /// 50,000 training and 10,000 test photographs of 10 kinds of thing, [3, 32, 32].
   case cifar10
   /// 50,000 training and 10,000 test photographs of 100 kinds of thing, [3, 32, 32].
@@ -15,7 +17,7 @@ public enum NamedDataset: String, Codable, Sendable, CaseIterable {
   public var inputShape: [Int] {
     switch self {
     case .digits: [1, 8, 8]
-    case .mnist: [1, 28, 28]
+    case .mnist, .fashionMNIST: [1, 28, 28]
     case .cifar10, .cifar100, .svhn: [3, 32, 32]
     }
   }
@@ -24,7 +26,7 @@ public enum NamedDataset: String, Codable, Sendable, CaseIterable {
   public var trainingCount: Int {
     switch self {
     case .digits: 1437
-    case .mnist: 60_000
+    case .mnist, .fashionMNIST: 60_000
     case .cifar10, .cifar100: 50_000
     case .svhn: 73_257
     }
@@ -46,8 +48,9 @@ public enum NamedDataset: String, Codable, Sendable, CaseIterable {
   /// The images, between 0 and 1, and their labels, as published; order too.
   ///
   /// - Parameter directory: the folder D that holds the published files, themselves or in the folder that their
-  ///   archive unpacks to, or in D/mnist, D/cifar-10, D/cifar-100 or D/svhn (train_32x32.mat and test_32x32.mat).
-  ///   MNIST's files may be packed by gzip or not. `digits` needs none.
+  ///   archive unpacks to, or in D/mnist, D/fashion-mnist, D/cifar-10, D/cifar-100 or D/svhn (train_32x32.mat and
+  ///   test_32x32.mat). MNIST's and Fashion-MNIST's files have the same names, so those of the latter are looked for in
+  ///   folders of its name first; they may be packed by gzip or not. `digits` needs none.
   /// - Throws: `DataError` about a file that is missing, unreadable, damaged or of another size than published.
   public func load(directory: String? = nil) throws(DataError) -> DataSplit {
     func folder() throws(DataError) -> String {
@@ -57,6 +60,7 @@ public enum NamedDataset: String, Codable, Sendable, CaseIterable {
     return switch self {
     case .digits: try loadDigits()
     case .mnist: try loadMNIST(directory: folder())
+    case .fashionMNIST: try loadFashionMNIST(directory: folder())
     case .cifar10: try loadCIFAR10(directory: folder())
     case .cifar100: try loadCIFAR100(directory: folder())
     case .svhn: try loadSVHN(directory: folder())

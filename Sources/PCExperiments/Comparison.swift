@@ -194,7 +194,8 @@ extension Experiment {
     if let factor = training.notes.plateau?.factor { trainer.optimizer.learningRate = learningRate * factor }
     try training.run(passes: settings.epochs, updates: steps) { epoch in
       try data.training.feeds(
-        batchSize: settings.batchSize, order: .shuffled(seed: seed, epoch: epoch), for: model.graph)
+        batchSize: settings.batchSize, order: .shuffled(seed: seed, epoch: epoch), augmentation: settings.augmentation,
+        for: model.graph)
     } progress: { epoch, _, _, batch, _ in
       progress(
         .step(
@@ -240,7 +241,7 @@ extension Experiment {
     words["rule"] = rule.summary
     words["learningRate"] = "\(rule.learningRate)"
     words["seed"] = "\(seed)"
-    words["dataset"] = settings.dataset.rawValue
+    words["dataset"] = settings.dataName
     words["data"] = String(data.checksum().prefix(12))
     words["backend"] = settings.backend.rawValue
     if let cpu = backend as? CPU { words["isa"] = cpu.instructionSet.rawValue }
@@ -254,6 +255,7 @@ extension Experiment {
     let (epoch, index) = (count - 1).quotientAndRemainder(dividingBy: perEpoch)
     let order = BatchSequence.Order.shuffled(seed: seed, epoch: epoch + 1)
     return try Feed(
-      BatchSequence(data.training, batchSize: settings.batchSize, order: order)[index], for: model.graph)
+      BatchSequence(
+        data.training, batchSize: settings.batchSize, order: order, augmentation: settings.augmentation)[index], for: model.graph)
   }
 }

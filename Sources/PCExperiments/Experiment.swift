@@ -30,17 +30,18 @@ public struct Experiment: Sendable {
   ///
   /// - Throws: a `DataError`, `ModelError`, `RuleError`, `CPUError` or `SettingsError`.
   public init(_ settings: Settings) throws {
-    // What is cheap to check comes before the data are read.
-    var model = try settings.makeModel()
+    // What is cheap to check comes before the data are read; of one's own data nothing is known before.
+    let own = try settings.ownData?.load(seed: settings.seeds[0])
+    var model = try settings.makeModel(own.map(ImageTask.init))
     for rule in settings.rules { try rule.rule.check(model.graph) }
     backend = try settings.makeBackend()
-    let data = try settings.dataset.load(directory: settings.dataDirectory)
+    let data = try own ?? settings.dataset.load(directory: settings.dataDirectory)
     guard settings.batchSize <= data.training.count else {
       throw DataError.batchSize(dataset: data.name, size: settings.batchSize, count: data.training.count)
     }
     // Files in a data set's format may hold images of another size than the published ones.
-    let task = ImageTask(inputShape: data.training.inputShape, classes: data.training.classes)
-    if task != settings.task { model = try settings.makeModel(task) }
+    let task = ImageTask(data)
+    if own == nil, task != settings.task { model = try settings.makeModel(task) }
     try settings.checkMemory(of: model.graph)
     self.model = model
     var parts = data
@@ -78,9 +79,15 @@ public struct Experiment: Sendable {
   /// The first batch that training sees for a seed.
   func firstBatch(seed: UInt64, batchSize: Int? = nil) throws -> Feed {
     let order = BatchSequence.Order.shuffled(seed: seed, epoch: 1)
-    let batches = try BatchSequence(data.training, batchSize: batchSize ?? settings.batchSize, order: order)
+    let batches = try BatchSequence(
+      data.training, batchSize: batchSize ?? settings.batchSize, order: order, augmentation: settings.augmentation)
     return try Feed(batches[0], for: model.graph)
   }
+}
+
+extension ImageTask {
+  /// The data set's.
+  init(_ data: DataSplit) { self.init(inputShape: data.training.inputShape, classes: data.training.classes) }
 }
 
 extension Settings {

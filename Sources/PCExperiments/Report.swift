@@ -4,7 +4,7 @@ import PCLearning
 extension Comparison {
   /// The comparison as a page: curves, the closing table, how far inference reaches, the graph, and the facts of the run.
   package func report(_ record: RunRecord, graph: Graph, reach: InferenceReach) -> HTMLReport {
-    let title = "\(settings.model.rawValue) on \(settings.dataset.rawValue): predictive coding beside backprop"
+    let title = "\(settings.model.rawValue) on \(settings.dataName): predictive coding beside backprop"
     return HTMLReport(
       title: title, lead: lead,
       sections: [

@@ -139,7 +139,7 @@ extension Experiment {
   package func trace(example: Int, reading: Trace.Reading) throws -> Trace {
     guard 0..<data.training.count ~= example else {
       throw SettingsError(
-        "\(settings.dataset.rawValue) has training examples from 0 to \(data.training.count - 1), not \(example).")
+        "\(settings.dataName) has training examples from 0 to \(data.training.count - 1), not \(example).")
     }
     let network = try Network(model, on: backend, seed: settings.seeds[0])
     let feed = try Feed(data.training.batch([example]), for: model.graph)

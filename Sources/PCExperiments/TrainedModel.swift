@@ -40,7 +40,7 @@ public struct TrainedModel {
       model = experiment.settings.model.rawValue
       hidden = experiment.settings.hidden
       loss = experiment.settings.loss.rawValue
-      dataset = experiment.settings.dataset.rawValue
+      dataset = experiment.settings.dataName
       inputShape = experiment.data.training.inputShape
       classes = experiment.data.training.classes
       (mean, deviation) = experiment.data.training.scaling

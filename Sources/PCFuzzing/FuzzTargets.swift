@@ -54,6 +54,26 @@ public func fuzzMAT(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
   withFile(array(bytes, count)) { _ = try MATFile(path: $0) }
 }
 
+/// NumPy's archives of arrays.
+@_cdecl("pc_fuzz_npz")
+public func fuzzNPZ(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+  withFile(array(bytes, count), ending: ".npz") {
+    let file = try NPZFile(path: $0)
+    for name in file.names { _ = try? file.array(name) }
+    _ = try ArrayFiles($0).load()
+  }
+}
+
+/// Tables.
+@_cdecl("pc_fuzz_csv")
+public func fuzzCSV(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+  withFile(array(bytes, count), ending: ".csv") {
+    _ = try? ArrayFiles($0, labelColumn: "a").load()
+    let split = try ArrayFiles($0).load()
+    guard split.training.count > 0, split.test.count > 0 else { fatalError("a part is empty") }
+  }
+}
+
 /// A text.
 @_cdecl("pc_fuzz_text")
 public func fuzzText(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
@@ -69,9 +89,9 @@ private func array(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> [UInt8] {
 }
 
 /// Runs `body` on a file that holds the bytes, in memory where the system has a place for that.
-private func withFile(_ bytes: [UInt8], _ body: (String) throws -> Void) -> CInt {
+private func withFile(_ bytes: [UInt8], ending: String = "", _ body: (String) throws -> Void) -> CInt {
   number += 1
-  let path = (access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp") + "/pc-fuzz-\(getpid())-\(number % 4)"
+  let path = (access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp") + "/pc-fuzz-\(getpid())-\(number % 4)\(ending)"
   let file = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
   guard file >= 0 else { fatalError("\(path) cannot be opened: \(errno)") }
   var written = 0

@@ -22,6 +22,7 @@
     var seeds = 1
 
     @OptionGroup var model: ModelOptions
+    @OptionGroup var own: OwnDataOptions
     @OptionGroup var inference: InferenceOptions
     @OptionGroup var training: TrainingOptions
 
@@ -31,6 +32,7 @@
         var choices = Choices(rules: try pcgraph.rules(rules))
         choices.seedCount = seeds
         try model.apply(to: &choices)
+        try own.apply(to: &choices)
         try inference.apply(to: &choices)
         try training.apply(to: &choices)
 

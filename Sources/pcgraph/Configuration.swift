@@ -96,7 +96,7 @@
   extension Train {
     /// All options that a file may say.
     static let optionNames: [String] = [
-      "rule", "model", "hidden", "loss", "dataset", "data-dir", "batch-size", "seed", "backend", "threads", "isa",
+      "rule", "model", "hidden", "loss", "dataset", "data-dir", "data", "labels", "label-column", "test-share", "augment", "batch-size", "seed", "backend", "threads", "isa",
       "format",
       "solver", "steps", "rate", "epochs", "max-steps", "optimizer", "learning-rate", "weight-decay", "schedule",
       "warm-up",
@@ -109,17 +109,19 @@
     func configuration(_ settings: Settings) -> [(name: String, value: JSON)] {
       func text(_ value: String?) -> JSON { value.map(JSON.string) ?? .null }
       func whole(_ value: Int?) -> JSON { value.map { .integer($0) } ?? .null }
-      let own = settings.rules[0]
+      let first = settings.rules[0]
       let values: [String: JSON] = [
         "rule": .string(rule), "model": .string(settings.model.rawValue),
         "hidden": settings.hidden.map { .array($0.map { .integer($0) }) } ?? .null,
         "loss": .string(settings.loss.rawValue), "dataset": .string(settings.dataset.rawValue),
-        "data-dir": text(settings.dataDirectory), "batch-size": .integer(settings.batchSize),
+        "data-dir": text(settings.dataDirectory), "data": text(own.data), "labels": text(own.labels),
+        "label-column": text(own.labelColumn), "test-share": .number(own.testShare), "augment": text(own.augment),
+        "batch-size": .integer(settings.batchSize),
         "seed": .integer(settings.seeds[0]), "backend": .string(settings.backend.rawValue),
         "threads": whole(settings.threads), "isa": text(settings.instructionSet?.rawValue),
-        "format": .string(model.format), "solver": text(own.rule.solverName), "steps": whole(own.steps),
-        "rate": .number(own.rate), "epochs": .integer(settings.epochs), "max-steps": whole(settings.maximalSteps),
-        "optimizer": .string(settings.optimizer.rawValue), "learning-rate": .number(own.learningRate),
+        "format": .string(model.format), "solver": text(first.rule.solverName), "steps": whole(first.steps),
+        "rate": .number(first.rate), "epochs": .integer(settings.epochs), "max-steps": whole(settings.maximalSteps),
+        "optimizer": .string(settings.optimizer.rawValue), "learning-rate": .number(first.learningRate),
         "weight-decay": .number(settings.weightDecay), "schedule": .string(settings.schedule.rawValue),
         "warm-up": .integer(settings.warmUp), "accumulate": .integer(settings.accumulation),
         "average": .number(settings.averageDecay), "freeze": .array(training.freeze.map(JSON.string)),

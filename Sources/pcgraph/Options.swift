@@ -43,7 +43,7 @@
       help: ArgumentHelp(
         "The folder D of the data set's files.",
         discussion: """
-          They are looked for in D, then in D/mnist, D/cifar-10, D/cifar-100 or D/svhn, and in each also in the folder \
+          They are looked for in D, then in D/mnist, D/cifar-10, D/cifar-100 or D/svhn (fashion-mnist: D/fashion-mnist first), and in each also in the folder \
           that the published archive unpacks to. digits is built in.
           """, valueName: "D"),
       completion: .directory)
@@ -94,6 +94,53 @@
         }
         return width
       }
+    }
+  }
+
+  /// Examples of one's own, and how training images are changed.
+  struct OwnDataOptions: ParsableArguments {
+    @Option(
+      help: ArgumentHelp(
+        "Examples of your own, in place of --dataset: .npy, .npz, .safetensors or .csv.",
+        discussion: """
+          .npz and .safetensors hold x and y, or x_train, y_train, x_test and y_test; .npy takes its labels from --labels, \
+          .csv from a column. Examples are [N, features], [N, rows, columns] or [N, channels, rows, columns]; labels are \
+          whole numbers from 0.
+          """, valueName: "file"),
+      completion: .file(extensions: ["npy", "npz", "safetensors", "csv"]))
+    var data: String?
+
+    @Option(help: ArgumentHelp("The labels of --data X.npy.", valueName: "file"), completion: .file(extensions: ["npy"]))
+    var labels: String?
+
+    @Option(
+      help: ArgumentHelp(
+        "The column of --data X.csv that has the labels, its heading or its number from 1. (default: the last)",
+        valueName: "column"))
+    var labelColumn: String?
+
+    @Option(
+      help: ArgumentHelp(
+        "The share of --data, drawn by the seed, that measures the learning where the file has no test part. (default: 0.2)",
+        valueName: "share"))
+    var testShare: Double?
+
+    @Option(
+      help: ArgumentHelp(
+        "crop, flip or both between commas: moves training images by up to 4 pixels, mirrors half of them.",
+        valueName: "list"))
+    var augment: String?
+
+    var files: ArrayFiles? {
+      data.map { ArrayFiles($0, labels: labels, labelColumn: labelColumn, testShare: testShare ?? 0.2) }
+    }
+
+    func apply(to choices: inout Choices) throws {
+      guard data != nil || labels == nil && labelColumn == nil && testShare == nil else {
+        throw SettingsError("--labels, --label-column and --test-share go with --data, which is missing.")
+      }
+      choices.ownData = files
+      choices.augmentation = try augment.map { try Augmentation(named: $0) }
     }
   }
 

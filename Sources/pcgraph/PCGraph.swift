@@ -17,7 +17,7 @@
       subcommands: [
         Compare.self, Train.self, Evaluate.self, Predict.self, GradientsCommand.self, Inspect.self, TraceCommand.self,
         Reproduce.self,
-        Generate.self,
+        Generate.self, DataCommand.self,
       ])
 
     static func main() {

@@ -29,6 +29,7 @@
     var printConfig = false
 
     @OptionGroup var model: ModelOptions
+    @OptionGroup var own: OwnDataOptions
     @OptionGroup var inference: InferenceOptions
     @OptionGroup var training: TrainingOptions
     @OptionGroup var keeping: KeepingOptions
@@ -39,6 +40,7 @@
         var choices = Choices(rules: [try NamedRule(named: rule)])
         choices.solver = PerRule(.automatic)
         try model.apply(to: &choices)
+        try own.apply(to: &choices)
         try inference.apply(to: &choices)
         try training.apply(to: &choices)
         try keeping.check(output: training.output)

@@ -37,16 +37,16 @@ import Testing
     let near = #expect(throws: DataError.self) { try NamedDataset(named: "CIFAR-10") }
     #expect(
       near?.description
-        == "There is no data set named \"CIFAR-10\"; did you mean cifar10? The names are digits, mnist, cifar10, "
+        == "There is no data set named \"CIFAR-10\"; did you mean cifar10? The names are digits, mnist, fashion-mnist, cifar10, "
         + "cifar100, svhn.")
     let far = #expect(throws: DataError.self) { try NamedDataset(named: "imagenet") }
     #expect(
-      far?.description == "There is no data set named \"imagenet\". The names are digits, mnist, cifar10, "
+      far?.description == "There is no data set named \"imagenet\". The names are digits, mnist, fashion-mnist, cifar10, "
         + "cifar100, svhn.")
     #expect(throws: Never.self) { try NamedDataset(named: "mnist") }
   }
 
-  @Test(arguments: [NamedDataset.mnist, .cifar10, .cifar100, .svhn])
+  @Test(arguments: [NamedDataset.mnist, .fashionMNIST, .cifar10, .cifar100, .svhn])
   func filesNeedAFolder(dataset: NamedDataset) {
     let error = #expect(throws: DataError.self) { try dataset.load() }
     #expect(

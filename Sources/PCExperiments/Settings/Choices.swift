@@ -23,6 +23,10 @@ public struct Choices: Sendable {
   public var dataset = NamedDataset.digits
   /// The folder of the data set's files; `digits` needs none.
   public var dataDirectory: String?
+  /// Examples of one's own, in place of the data set.
+  public var ownData: ArrayFiles?
+  /// How training images are changed from pass to pass; not at all by default.
+  public var augmentation: Augmentation?
   /// The rules, in the order of results.
   public var rules: [NamedRule]
   /// How fixed predictions are solved; `stepwise` by default.

@@ -17,6 +17,10 @@ public struct Settings: Sendable {
   public var dataset: NamedDataset
   /// The folder of the data set's files.
   public var dataDirectory: String?
+  /// Examples of one's own, in place of the data set; a test part is drawn by the first seed.
+  public var ownData: ArrayFiles?
+  /// How training images are changed from pass to pass.
+  public var augmentation: Augmentation?
   /// What is done to the pixels.
   public var normalization: Normalization
   /// The rules, each with its learning rate, in the order asked for.
@@ -80,6 +84,8 @@ public struct Settings: Sendable {
     hidden = choices.hidden
     dataset = choices.dataset
     dataDirectory = choices.dataDirectory
+    ownData = choices.ownData
+    augmentation = choices.augmentation
     groups = choices.groups
     averageDecay = choices.averageDecay
     schedule = choices.schedule
@@ -115,6 +121,9 @@ public struct Settings: Sendable {
     seeds = Array(choices.seed...last)
     try check(choices)
   }
+
+  /// What records of the run call the data.
+  public var dataName: String { ownData?.path ?? dataset.rawValue }
 
   private func check(_ choices: Choices) throws(SettingsError) {
     guard !rules.isEmpty else { throw SettingsError("There is no rule to train with; name at least one.") }

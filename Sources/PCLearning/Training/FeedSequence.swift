@@ -32,11 +32,17 @@ public struct FeedSequence: Sendable {
 extension Dataset {
   /// One pass over the examples, in batches for a graph with one input and one set of labels.
   ///
+  /// With an augmentation, which takes time, the batches are made ahead on a thread of their own.
+  ///
   /// - Throws: `DataError.batchSize` as `BatchSequence` does.
   public func feeds(
-    batchSize: Int, order: BatchSequence.Order = .stored, for graph: Graph
+    batchSize: Int, order: BatchSequence.Order = .stored, augmentation: Augmentation? = nil, for graph: Graph
   ) throws(DataError) -> FeedSequence {
-    let batches = try BatchSequence(self, batchSize: batchSize, order: order)
+    let batches = try BatchSequence(self, batchSize: batchSize, order: order, augmentation: augmentation)
+    if augmentation != nil {
+      let loader = BatchLoader(batches)
+      return FeedSequence(count: loader.count) { try Feed(loader.batch($0), for: graph) }
+    }
     return FeedSequence(count: batches.count) { try Feed(batches[$0], for: graph) }
   }
 }

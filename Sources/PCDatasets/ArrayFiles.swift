@@ -1,0 +1,244 @@
+import PCInterchange
+
+/// A user's own labelled examples: the files that they are in.
+///
+/// ```swift
+/// let own = try ArrayFiles("flowers.csv", labelColumn: "species").load(seed: 7)
+/// let images = try ArrayFiles("images.npy", labels: "labels.npy").load()
+/// let digits = try ArrayFiles("mnist.npz").load()             // x_train, y_train, x_test, y_test
+/// ```
+///
+/// | file | examples | labels |
+/// |---|---|---|
+/// | `.npy` | [examples, …] | a second `.npy` file |
+/// | `.npz`, `.safetensors` | `x`, or `x_train` and `x_test` | `y`, or `y_train` and `y_test` |
+/// | `.csv` | a line each, numbers between commas; a first line without any number is a heading | one of the columns |
+///
+/// Labels are whole numbers from 0. Examples have the shape [channels, rows, columns]: of an array [N, C, H, W] as it is,
+/// [N, H, W] makes [1, H, W], and [N, features] and tables make [1, 1, features]. Bytes are pixels, of which 255 stands for 1; other numbers
+/// are taken as they are.
+public struct ArrayFiles: Sendable, Hashable, Codable {
+  /// The examples, and but for `.npy` their labels.
+  public var path: String
+  /// The labels of examples in a `.npy` file.
+  public var labels: String?
+  /// The table's column that has the labels: its heading, or its number from 1; nil for the last one.
+  public var labelColumn: String?
+  /// The share of the examples that measures the learning, where the file has no test part of its own.
+  public var testShare: Double
+
+  /// Names the files; nothing is read yet. A fifth of the examples is a usual test part.
+  public init(_ path: String, labels: String? = nil, labelColumn: String? = nil, testShare: Double = 0.2) {
+    self.path = path
+    self.labels = labels
+    self.labelColumn = labelColumn
+    self.testShare = testShare
+  }
+
+  /// The examples in two parts: those of the file, or a test part drawn by the seed, both in stored order.
+  ///
+  /// - Throws: `DataError` or `FormatError`, a sentence about what cannot be read, is damaged or does not fit together.
+  public func load(seed: UInt64 = 0) throws -> DataSplit {
+    guard testShare > 0, testShare < 1 else {
+      throw DataError.unusable(path: path, problem: "cannot be cut at a test share of \(testShare); it must lie between 0 and 1")
+    }
+    let ending = path.split(separator: ".").last.map { $0.lowercased() } ?? ""
+    guard labels == nil || ending == "npy" else {
+      throw DataError.unusable(path: path, problem: "has its labels itself; a file of labels goes with a .npy file")
+    }
+    guard labelColumn == nil || ending == "csv" else {
+      throw DataError.unusable(path: path, problem: "has no columns to name; a label column goes with a .csv file")
+    }
+    switch ending {
+    case "csv": return try cut(table(), seed)
+    case "npy":
+      guard let labels else {
+        throw DataError.unusable(path: path, problem: "has no labels; name the .npy file that has them")
+      }
+      let examples = try reading { try NamedArray(npyPath: path, name: "examples") }
+      return try cut(Part(examples, reading { try NamedArray(npyPath: labels, name: "labels") }, path), seed)
+    case "npz":
+      let file = try NPZFile(path: path)
+      return try parts(file.names, seed) { try file.array($0) }
+    case "safetensors":
+      let file = try reading { try Safetensors(path: path) }
+      return try parts(file.arrays.map(\.name), seed) { file[$0] }
+    default:
+      throw DataError.unusable(
+        path: path, problem: "is of no known kind; .npy, .npz, .safetensors and .csv are read")
+    }
+  }
+
+  private func reading<Result>(_ body: () throws -> Result) throws -> Result {
+    do {
+      return try body()
+    } catch let error as FileError {
+      throw DataError.unreadable(path: error.path, reason: error.reason)
+    }
+  }
+
+  /// The parts of a file of named arrays.
+  private func parts(_ names: [String], _ seed: UInt64, _ array: (String) throws -> NamedArray?) throws -> DataSplit {
+    func part(_ ending: String) throws -> Part {
+      func find(_ name: String) throws -> NamedArray {
+        guard let found = try array(name) else {
+          throw DataError.missingArray(path: path, array: name, found: names)
+        }
+        return found
+      }
+      return try Part(find("x" + ending), find("y" + ending), path)
+    }
+    guard names.contains("x_train") else { return try cut(part(""), seed) }
+    let (training, test) = try (part("_train"), part("_test"))
+    let classes = max(training.classes, test.classes)
+    return try DataSplit(
+      training: training.dataset(path, classes: classes), test: test.dataset(path, classes: classes))
+  }
+
+  /// A test part drawn from all examples.
+  private func cut(_ part: Part, _ seed: UInt64) throws(DataError) -> DataSplit {
+    let all = try part.dataset(path, classes: part.classes)
+    guard let (rest, heldOut) = all.split(holdingOut: testShare, seed: seed, purpose: "test part") else {
+      throw .unusable(path: path, problem: "has one example, where training and test need one each")
+    }
+    return try DataSplit(training: rest, test: heldOut)
+  }
+}
+
+/// Examples and labels that have been read, before it is known how many classes there are in all.
+private struct Part {
+  var values: Values
+  var labels: [Int32]
+  var shape: [Int]
+
+  enum Values {
+    case bytes([UInt8])
+    case reals([Float])
+  }
+
+  var classes: Int { Int(labels.max() ?? 0) + 1 }
+
+  init(_ values: Values, labels: [Int32], shape: [Int]) {
+    self.values = values
+    self.labels = labels
+    self.shape = shape
+  }
+
+  init(_ examples: NamedArray, _ answers: NamedArray, _ path: String) throws(DataError) {
+    func unexpected(_ array: NamedArray, _ expected: String) -> DataError {
+      .unexpectedArray(path: path, array: array.name, found: "the shape \(array.shape)", expected: expected)
+    }
+    let dimensions = Array(examples.shape.dropFirst())
+    guard 1...3 ~= dimensions.count, examples.values.count > 0 else {
+      throw unexpected(examples, "[N, features], [N, H, W] or [N, C, H, W] with at least one number")
+    }
+    shape = Array(repeating: 1, count: 3 - dimensions.count) + dimensions
+    values =
+      switch examples.values {
+      case .uint8(let bytes): .bytes(bytes)
+      case .float32(let numbers): .reals(numbers)
+      case let others: .reals(others.doubles.map(Float.init))
+      }
+
+    let count = examples.shape[0]
+    // One label an example, as [N] or as a column [N, 1].
+    guard answers.shape == [count] || answers.shape == [count, 1] else { throw unexpected(answers, "[\(count)]") }
+    labels = []
+    for (record, number) in answers.values.doubles.enumerated() {
+      guard let label = label(number) else {
+        throw .unexpectedArray(
+          path: path, array: answers.name, found: "\(number) at record \(record)",
+          expected: "whole numbers from 0 to \(largestLabel)")
+      }
+      labels.append(label)
+    }
+  }
+
+  func dataset(_ path: String, classes: Int) throws(DataError) -> Dataset {
+    switch values {
+    case .bytes(let bytes):
+      try Dataset(name: path, bytes: bytes, labels: labels, inputShape: shape, classes: classes)
+    case .reals(let reals):
+      try Dataset(name: path, inputs: reals, labels: labels, inputShape: shape, classes: classes)
+    }
+  }
+}
+
+/// A larger one is taken for a mistake: a net needs an output for each class.
+private let largestLabel: Int32 = 99_999
+
+private func label(_ number: Double) -> Int32? {
+  Int32(exactly: number).flatMap { 0...largestLabel ~= $0 ? $0 : nil }
+}
+
+// MARK: - Tables
+
+extension ArrayFiles {
+  /// Numbers between commas, lines ending in a line feed, with a carriage return before it or not. Empty lines are passed
+  /// over. A cell may stand in double quotes; commas and line feeds within them are not for tables of numbers.
+  private func table() throws(DataError) -> Part {
+    let bytes = try readData(path)
+    guard let text = String(validating: bytes, as: UTF8.self) else { throw .notUTF8(path: path) }
+    var heading: [Substring]?
+    var width: Int?
+    var labelIndex = 0
+    var numbers: [Float] = []
+    var labels: [Int32] = []
+
+    for (lineIndex, whole) in text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated() {
+      let cells = whole.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false)
+        .map { trimmed(Substring($0)) }
+      if cells.count == 1, cells[0].isEmpty { continue }
+      func bad(_ column: Int, _ expected: String) -> DataError {
+        .badCell(path: path, line: lineIndex + 1, column: column + 1, text: String(cells[column].prefix(30)), expected: expected)
+      }
+      guard let width else {
+        width = cells.count
+        let isHeading = cells.allSatisfy { Double($0) == nil }
+        if isHeading { heading = cells }
+        labelIndex = try self.labelIndex(heading, count: cells.count)
+        guard cells.count > 1 else { throw bad(0, "a label and at least one number in each line") }
+        if isHeading { continue }
+        try append(cells)
+        continue
+      }
+      guard cells.count == width else {
+        throw .unusable(
+          path: path, problem: "has \(cells.count) cells in line \(lineIndex + 1), but \(width) in the first; give all as many")
+      }
+      try append(cells)
+
+      func append(_ cells: [Substring]) throws(DataError) {
+        for (column, cell) in cells.enumerated() {
+          if column == labelIndex {
+            guard let label = Double(cell).flatMap(label) else {
+              throw bad(column, "a label, a whole number from 0 to \(largestLabel),")
+            }
+            labels.append(label)
+          } else {
+            guard let number = Float(cell), number.isFinite else { throw bad(column, "a finite number") }
+            numbers.append(number)
+          }
+        }
+      }
+    }
+    guard !labels.isEmpty, let width else { throw .empty(source: path) }
+    return Part(.reals(numbers), labels: labels, shape: [1, 1, width - 1])
+  }
+
+  private func labelIndex(_ heading: [Substring]?, count: Int) throws(DataError) -> Int {
+    guard let labelColumn else { return count - 1 }
+    if let index = heading?.firstIndex(where: { $0 == labelColumn }) { return index }
+    if let number = Int(labelColumn), 1...count ~= number { return number - 1 }
+    throw .missingColumn(path: path, column: labelColumn, headings: heading?.map(String.init) ?? [], count: count)
+  }
+}
+
+/// The cell without the blanks and the quotes around it.
+private func trimmed(_ cell: Substring) -> Substring {
+  func isBlank(_ character: Character) -> Bool { character == " " || character == "\t" || character == "\r" }
+  var cell = cell.drop(while: isBlank)
+  while let last = cell.last, isBlank(last) { cell.removeLast() }
+  if cell.count >= 2, cell.first == "\"", cell.last == "\"" { cell = cell.dropFirst().dropLast() }
+  return cell
+}
