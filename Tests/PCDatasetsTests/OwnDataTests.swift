@@ -72,8 +72,8 @@ import Testing
 
   /// Every changed byte and every prefix of an archive reads or throws, and what reads has the numbers that were written:
   /// a checksum covers each.
-  @Test(arguments: [ArrayFixtures.stored, ArrayFixtures.deflated])
-  func damagedArchivesAreRefused(bytes: [UInt8]) throws {
+  @Test(arguments: [false, true]) func damagedArchivesAreRefused(isDeflated: Bool) throws {
+    let bytes = isDeflated ? ArrayFixtures.deflated : ArrayFixtures.stored
     let folder = try TemporaryFolder()
     let whole = try ArrayFiles(folder.write("whole.npz", bytes)).load().checksum()
     var refused = 0
@@ -86,7 +86,7 @@ import Testing
         #expect(found == whole, "byte \(place)")
       } catch {
         refused += 1
-        #expect("\(error)".hasSuffix("."), "\(error)")
+        #expect("\(error)".last.map(".?".contains) == true, "\(error)")
       }
       if place % 7 == 0 {
         let short = try folder.write("short.npz", Array(bytes.prefix(place)))
