@@ -40,7 +40,8 @@ public struct ArrayFiles: Sendable, Hashable, Codable {
   /// - Throws: `DataError` or `FormatError`, a sentence about what cannot be read, is damaged or does not fit together.
   public func load(seed: UInt64 = 0) throws -> DataSplit {
     guard testShare > 0, testShare < 1 else {
-      throw DataError.unusable(path: path, problem: "cannot be cut at a test share of \(testShare); it must lie between 0 and 1")
+      throw DataError.unusable(
+        path: path, problem: "cannot be cut at a test share of \(testShare); it must lie between 0 and 1")
     }
     let ending = path.split(separator: ".").last.map { $0.lowercased() } ?? ""
     guard labels == nil || ending == "npy" else {
@@ -185,12 +186,16 @@ extension ArrayFiles {
     var numbers: [Float] = []
     var labels: [Int32] = []
 
-    for (lineIndex, whole) in text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated() {
+    for (lineIndex, whole) in text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+      .enumerated()
+    {
       let cells = whole.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false)
         .map { trimmed(Substring($0)) }
       if cells.count == 1, cells[0].isEmpty { continue }
       func bad(_ column: Int, _ expected: String) -> DataError {
-        .badCell(path: path, line: lineIndex + 1, column: column + 1, text: String(cells[column].prefix(30)), expected: expected)
+        .badCell(
+          path: path, line: lineIndex + 1, column: column + 1, text: String(cells[column].prefix(30)),
+          expected: expected)
       }
       guard let width else {
         width = cells.count
@@ -204,7 +209,8 @@ extension ArrayFiles {
       }
       guard cells.count == width else {
         throw .unusable(
-          path: path, problem: "has \(cells.count) cells in line \(lineIndex + 1), but \(width) in the first; give all as many")
+          path: path,
+          problem: "has \(cells.count) cells in line \(lineIndex + 1), but \(width) in the first; give all as many")
       }
       try append(cells)
 

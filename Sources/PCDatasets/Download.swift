@@ -113,7 +113,9 @@ private func makeFolders(_ path: String) throws(FileError) {
 /// Runs a program found by PATH and waits for its end; returns its status and the last line that it says on standard error.
 private func run(_ program: String, _ arguments: [String]) throws -> (status: CInt, message: String) {
   var ends: [CInt] = [0, 0]
-  guard pipe(&ends) == 0 else { throw DownloadError("\(program) cannot be started: \(String(cString: strerror(errno))).") }
+  guard pipe(&ends) == 0 else {
+    throw DownloadError("\(program) cannot be started: \(String(cString: strerror(errno))).")
+  }
   #if canImport(Darwin)
     var actions: posix_spawn_file_actions_t?
   #else

@@ -27,7 +27,8 @@ extension Dataset {
 }
 
 func loadMNIST(directory: String) throws(DataError) -> DataSplit {
-  try loadIDX(DataFolder(dataset: NamedDataset.mnist.rawValue, directory: directory, name: "mnist", archive: "MNIST/raw"))
+  try loadIDX(
+    DataFolder(dataset: NamedDataset.mnist.rawValue, directory: directory, name: "mnist", archive: "MNIST/raw"))
 }
 
 /// Zalando's articles of clothing, in MNIST's format and by the names of its files: in one folder with MNIST's they would be

@@ -194,7 +194,8 @@ extension Experiment {
     if let factor = training.notes.plateau?.factor { trainer.optimizer.learningRate = learningRate * factor }
     try training.run(passes: settings.epochs, updates: steps) { epoch in
       try data.training.feeds(
-        batchSize: settings.batchSize, order: .shuffled(seed: seed, epoch: epoch), augmentation: settings.augmentation,
+        batchSize: settings.batchSize, order: .shuffled(seed: seed, epoch: epoch),
+        augmentation: settings.augmentation,
         for: model.graph)
     } progress: { epoch, _, _, batch, _ in
       progress(
@@ -256,6 +257,7 @@ extension Experiment {
     let order = BatchSequence.Order.shuffled(seed: seed, epoch: epoch + 1)
     return try Feed(
       BatchSequence(
-        data.training, batchSize: settings.batchSize, order: order, augmentation: settings.augmentation)[index], for: model.graph)
+        data.training, batchSize: settings.batchSize, order: order, augmentation: settings.augmentation)[index],
+      for: model.graph)
   }
 }

@@ -96,7 +96,8 @@
   extension Train {
     /// All options that a file may say.
     static let optionNames: [String] = [
-      "rule", "model", "hidden", "loss", "dataset", "data-dir", "data", "labels", "label-column", "test-share", "augment", "batch-size", "seed", "backend", "threads", "isa",
+      "rule", "model", "hidden", "loss", "dataset", "data-dir", "data", "labels", "label-column", "test-share",
+      "augment", "batch-size", "seed", "backend", "threads", "isa",
       "format",
       "solver", "steps", "rate", "epochs", "max-steps", "optimizer", "learning-rate", "weight-decay", "schedule",
       "warm-up",

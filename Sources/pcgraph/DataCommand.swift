@@ -45,7 +45,8 @@
             try file.fetch(into: folder)
             printResult("\(folder)/\(file.name)")
             if file.isArchive {
-              printToStandardError("Unpack it: tar -xzf \(shellQuoted("\(folder)/\(file.name)")) -C \(shellQuoted(folder))")
+              printToStandardError(
+                "Unpack it: tar -xzf \(shellQuoted("\(folder)/\(file.name)")) -C \(shellQuoted(folder))")
             }
           }
         }
@@ -85,7 +86,8 @@
     @Argument(help: "The data set.", completion: .list(NamedDataset.allCases.map(\.rawValue)))
     var dataset: String
 
-    @Option(help: ArgumentHelp("The folder D below which the files are or go.", valueName: "D"), completion: .directory)
+    @Option(
+      help: ArgumentHelp("The folder D below which the files are or go.", valueName: "D"), completion: .directory)
     var dataDir: String
 
     func files() throws -> (files: [PublishedFile], folder: String) {

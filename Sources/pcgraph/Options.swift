@@ -110,7 +110,8 @@
       completion: .file(extensions: ["npy", "npz", "safetensors", "csv"]))
     var data: String?
 
-    @Option(help: ArgumentHelp("The labels of --data X.npy.", valueName: "file"), completion: .file(extensions: ["npy"]))
+    @Option(
+      help: ArgumentHelp("The labels of --data X.npy.", valueName: "file"), completion: .file(extensions: ["npy"]))
     var labels: String?
 
     @Option(

@@ -110,7 +110,8 @@ struct DownloadTests {
 
   @Test func otherFilesAreRefused() throws {
     let corrupt = refusal(server.file("corrupt"), attempts: 3)
-    #expect(corrupt?.hasPrefix("server/corrupt/5000 does not send the published file: its SHA-256 digest is ") == true)
+    #expect(
+      corrupt?.hasPrefix("server/corrupt/5000 does not send the published file: its SHA-256 digest is ") == true)
     #expect(corrupt?.hasSuffix(", not \(digest(5000)); nothing was kept.") == true)
     #expect(try names() == [])
     #expect(refusal(server.file("longer"), attempts: 2) != nil)
@@ -139,7 +140,8 @@ struct DownloadTests {
     }
     #expect(
       error?.description
-        == "Files are fetched by the program no-such-curl, which is not here; install it, or download the files yourself.")
+        == "Files are fetched by the program no-such-curl, which is not here; install it, or download the files yourself."
+    )
   }
 
   @Test func foldersThatCannotBeMade() throws {
@@ -153,7 +155,8 @@ struct DownloadTests {
   @Test func theTableIsThatOfThePublishers() throws {
     for dataset in NamedDataset.allCases {
       for file in dataset.publishedFiles {
-        #expect(file.digest.count == 64 && file.digest.allSatisfy { $0.isHexDigit && !$0.isUppercase }, "\(file.name)")
+        #expect(
+          file.digest.count == 64 && file.digest.allSatisfy { $0.isHexDigit && !$0.isUppercase }, "\(file.name)")
         #expect(file.size > 0 && file.address.hasSuffix(file.name))
       }
       #expect(dataset.publishedFiles.isEmpty == (dataset == .digits))

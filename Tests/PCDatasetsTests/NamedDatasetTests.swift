@@ -41,7 +41,8 @@ import Testing
         + "cifar100, svhn.")
     let far = #expect(throws: DataError.self) { try NamedDataset(named: "imagenet") }
     #expect(
-      far?.description == "There is no data set named \"imagenet\". The names are digits, mnist, fashion-mnist, cifar10, "
+      far?.description
+        == "There is no data set named \"imagenet\". The names are digits, mnist, fashion-mnist, cifar10, "
         + "cifar100, svhn.")
     #expect(throws: Never.self) { try NamedDataset(named: "mnist") }
   }

@@ -129,12 +129,17 @@ import Testing
   @Test(arguments: [
     ("1,2,0\n3,x,1\n", nil as String?, "Line 2, column 2 of own.csv holds \"x\" where a finite number is expected."),
     ("1,2,0\n3,inf,1\n", nil, "Line 2, column 2 of own.csv holds \"inf\" where a finite number is expected."),
-    ("1,2,0\n\n3,4,0.5\n", nil,
-      "Line 3, column 3 of own.csv holds \"0.5\" where a label, a whole number from 0 to 99999, is expected."),
+    (
+      "1,2,0\n\n3,4,0.5\n", nil,
+      "Line 3, column 3 of own.csv holds \"0.5\" where a label, a whole number from 0 to 99999, is expected."
+    ),
     ("1,2,0\n3,1\n", nil, "own.csv has 2 cells in line 2, but 3 in the first; give all as many."),
     ("a,b\n1,0\n", "c", "own.csv has no column c among its 2; its headings are a, b."),
     ("1,0\n", "3", "own.csv has no column 3 among its 2; it has no heading."),
-    ("1\n2\n", nil, "Line 1, column 1 of own.csv holds \"1\" where a label and at least one number in each line is expected."),
+    (
+      "1\n2\n", nil,
+      "Line 1, column 1 of own.csv holds \"1\" where a label and at least one number in each line is expected."
+    ),
     ("a,b\n", nil, "own.csv has no examples."),
     ("", nil, "own.csv has no examples."),
     ("1,0\n", nil, "own.csv has one example, where training and test need one each."),
@@ -149,7 +154,8 @@ import Testing
   @Test func misfitsAreRefused() throws {
     let folder = try TemporaryFolder()
     func array(_ shape: [Int]) -> [UInt8] {
-      NamedArray(name: "a", shape: shape, values: .float32([Float](repeating: 0, count: shape.reduce(1, *)))).npyEncoded()
+      NamedArray(name: "a", shape: shape, values: .float32([Float](repeating: 0, count: shape.reduce(1, *))))
+        .npyEncoded()
     }
     let x = try folder.write("x.npy", array([3, 2]))
     func message(_ files: ArrayFiles) -> String? {
@@ -181,7 +187,9 @@ import Testing
       inputShape: [2, 3, 4], classes: 1)
   }
 
-  private func batches(_ data: Dataset, size: Int, _ augmentation: Augmentation, epoch: Int = 1) throws -> BatchSequence {
+  private func batches(_ data: Dataset, size: Int, _ augmentation: Augmentation, epoch: Int = 1) throws
+    -> BatchSequence
+  {
     try BatchSequence(data, batchSize: size, order: .shuffled(seed: 5, epoch: epoch), augmentation: augmentation)
   }
 
@@ -205,8 +213,11 @@ import Testing
   /// The plain definition: a padded copy, of which a window is cut, whose rows may be reversed.
   private func candidates(_ image: [Float], _ padding: Int) -> [(key: [Int], image: [Float])] {
     let (height, width) = (3 + 2 * padding, 4 + 2 * padding)
-    var padded = [[[Float]]](repeating: [[Float]](repeating: [Float](repeating: 0, count: width), count: height), count: 2)
-    for c in 0..<2 { for r in 0..<3 { for k in 0..<4 { padded[c][r + padding][k + padding] = image[12 * c + 4 * r + k] } } }
+    var padded = [[[Float]]](
+      repeating: [[Float]](repeating: [Float](repeating: 0, count: width), count: height), count: 2)
+    for c in 0..<2 {
+      for r in 0..<3 { for k in 0..<4 { padded[c][r + padding][k + padding] = image[12 * c + 4 * r + k] } }
+    }
     var result: [(key: [Int], image: [Float])] = []
     for top in 0...2 * padding {
       for left in 0...2 * padding {
@@ -256,7 +267,8 @@ import Testing
   @Test(arguments: [1, 2, 5]) func batchesAreThoseOfTheSequence(ahead: Int) throws {
     let digits = try NamedDataset.digits.load().training
     let batches = try BatchSequence(
-      digits, batchSize: 64, order: .shuffled(seed: 1, epoch: 2), augmentation: Augmentation(padding: 1, flips: false))
+      digits, batchSize: 64, order: .shuffled(seed: 1, epoch: 2), augmentation: Augmentation(padding: 1, flips: false)
+    )
     let loader = BatchLoader(batches, ahead: ahead)
     for index in batches.indices { #expect(loader.batch(index) == batches[index], "batch \(index)") }
     for index in [5, 5, 22, 0, 1, 2, 1, 21, 22] {
