@@ -111,6 +111,19 @@ try "seeds beyond 64 bits" compare --seed 18446744073709551615 --seeds 2 --outpu
 try "a rule twice" compare --rules fixed,fixed --output run
 try "a value for an absent rule" compare --steps standard=3 --output run
 
+echo "--- data of one's own"
+printf '1,2,0\n3,x,1\n' >own.csv
+printf 'PK\003\004 no archive' >own.npz
+try "a word among numbers" train --data own.csv --output run
+try "a column that is not there" train --data own.csv --label-column species --output run
+try "a damaged archive" train --data own.npz --output run
+try "an unknown kind of file" train --data own.txt --output run
+try "labels without examples" train --labels y.npy --output run
+try "an unknown augmentation" train --augment spin --output run
+try "a built-in data set fetched" data fetch digits --data-dir .
+try "an unknown data set fetched" data fetch imagenet --data-dir .
+rm own.csv own.npz
+
 echo "--- runs that diverge"
 try "in the feedforward pass" train --model cnn --learning-rate 1e12 --output run
 try "in inference" train --model residual --rule standard --rate 1 --steps 200 --output run

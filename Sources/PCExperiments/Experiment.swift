@@ -39,6 +39,12 @@ public struct Experiment: Sendable {
     guard settings.batchSize <= data.training.count else {
       throw DataError.batchSize(dataset: data.name, size: settings.batchSize, count: data.training.count)
     }
+    let shape = data.training.inputShape
+    if settings.augmentation != nil, shape.count != 3 || shape[1] == 1 || shape[2] == 1 {
+      throw SettingsError(
+        "The examples of \(data.name) have the shape \(shape) and are no images, which alone can be moved and mirrored; leave --augment out."
+      )
+    }
     // Files in a data set's format may hold images of another size than the published ones.
     let task = ImageTask(data)
     if own == nil, task != settings.task { model = try settings.makeModel(task) }

@@ -1,6 +1,6 @@
 // What these tests compare with. Random words: the published vectors of Random123. Normal numbers: the C library's
 // erfc and the known moments. Digits: scikit-learn's array. MNIST and CIFAR-10: NumPy over the published files.
-// Digests: FIPS 180-4. Files: bytes that Python's gzip, NumPy, safetensors, SciPy and TensorBoard wrote. Every kind of bad input asserts
+// Digests: FIPS 180-4. Downloads: Scripts/unreliable-server.py. Augmentation: padded copies, cut and mirrored. Files: bytes that Python's gzip, NumPy, safetensors, SciPy and TensorBoard wrote. Every kind of bad input asserts
 // its message, and every single-byte change and every prefix of a small file must read or throw.
 
 import Foundation
