@@ -38,9 +38,9 @@ extension NamedDataset {
 
   /// The files that the data set is published as; none for `digits`.
   ///
-  /// MNIST's digests are those of files compared with the published ones; the others are the digests that several
-  /// independent projects record for the publishers' files. MNIST's first address, yann.lecun.com, no longer serves
-  /// files; the one given is the mirror that PyTorch uses.
+  /// MNIST's digests were computed from the files. The others, and some sizes, are as other projects record them and were
+  /// not compared with the publishers' files here: a wrong one would refuse a good file, never admit a bad one. MNIST's first
+  /// address, yann.lecun.com, no longer serves files; the one given is the mirror that PyTorch uses.
   public var publishedFiles: [PublishedFile] {
     func files(_ address: String, _ list: [(String, Int, String)]) -> [PublishedFile] {
       list.map { PublishedFile(name: $0.0, address: address + $0.0, size: $0.1, digest: $0.2) }
