@@ -147,7 +147,9 @@ extension FixedPredictions {
 
   /// Compares the closed form's backward passes with T; both end in the same messages, but for rounding.
   ///
-  /// - Parameter epsilon: the relative precision of the numbers, as `Backend.epsilon` has it; by default Float's.
+  /// - Parameters:
+  ///   - graph: what inference would run on.
+  ///   - epsilon: the relative precision of the numbers, as `Backend.epsilon` has it; by default Float's.
   public func choice(for graph: Graph, epsilon: Double = 0x1p-24) -> Choice {
     let passes = closedForm(on: graph, epsilon: epsilon).passes(on: graph)
     return Choice(solver: passes <= steps ? .closedForm : .stepwise, passes: passes, steps: steps)
