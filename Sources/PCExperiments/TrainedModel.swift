@@ -76,13 +76,8 @@ public struct TrainedModel {
     let task = ImageTask(inputShape: net.inputShape, classes: net.classes)
     network = try Network(model.build(task, hidden: net.hidden, loss: loss), on: backend, seed: 0)
     try network.restoreParameters(of: checkpoint)
-    for array in checkpoint.arrays where array.name.hasPrefix("optimizer/") && array.name.hasSuffix(":average") {
-      guard let colon = array.name.firstIndex(of: ":") else { continue }
-      let name = array.name[array.name.index(after: colon)...].dropLast(":average".count)
-      guard network.graph.parameters.contains(where: { $0.name == name && $0.extents == array.shape }) else {
-        continue
-      }
-      network.setParameter(String(name), to: Tensor(array.shape, array.values.doubles))
+    for (name, value) in network.averagedParameters(among: checkpoint.arrays) {
+      network.setParameter(name, to: value)
     }
   }
 

@@ -107,6 +107,9 @@ private let fixtureFeed = Feed(
       #expect(second.network.parameters() == whole.network.parameters())
       #expect(try second.averagedParameters() == whole.averagedParameters())
       let averages = try second.averagedParameters()
+      // What evaluates and predicts takes them from the file: matrices as well as vectors.
+      #expect(try second.network.averagedParameters(among: second.checkpoint().arrays) == averages)
+      #expect(averages.values.contains { $0.extents.count > 1 })
       #expect(try second.withAveragedParameters { second.network.parameters() } == averages)
       #expect(second.network.parameters() == whole.network.parameters())
       let other = try trainer([])

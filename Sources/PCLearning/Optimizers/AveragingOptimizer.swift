@@ -1,3 +1,4 @@
+import PCInterchange
 import PCKernels
 
 /// An optimiser beside which the exponential moving average of the parameters is kept, a ← decay · a + (1 − decay) θ after
@@ -47,14 +48,9 @@ public struct AveragingOptimizer: Optimizer {
 extension Trainer {
   /// The moving average of every trained parameter, by path; empty without an `AveragingOptimizer`.
   public func averagedParameters() throws -> [String: Tensor] {
-    var averages: [String: Tensor] = [:]
-    let arrays = try network.storedArrays(of: trainingPlan().plan)
-    for parameter in network.graph.parameters {
-      let name = "optimizer/\(optimizer.name):\(parameter.name):\(AveragingOptimizer.role)"
-      guard let array = arrays.first(where: { $0.name == name }) else { continue }
-      averages[parameter.name] = Tensor(parameter.extents, array.values.doubles)
-    }
-    return averages
+    let prefix = "optimizer/\(optimizer.name):"
+    let arrays = try network.storedArrays(of: trainingPlan().plan).filter { $0.name.hasPrefix(prefix) }
+    return network.averagedParameters(among: arrays)
   }
 
   /// Runs something with the averages in the parameters' place, which have their own values again afterwards.
@@ -64,5 +60,22 @@ extension Trainer {
     defer { for (name, value) in own { network.setParameter(name, to: value) } }
     for (name, value) in averages { network.setParameter(name, to: value) }
     return try body()
+  }
+}
+
+extension Network {
+  /// The moving averages among the arrays of a checkpoint, by the parameters' paths.
+  package func averagedParameters(among arrays: [NamedArray]) -> [String: Tensor] {
+    var averages: [String: Tensor] = [:]
+    let suffix = ":\(AveragingOptimizer.role)"
+    for array in arrays where array.name.hasPrefix("optimizer/") && array.name.hasSuffix(suffix) {
+      guard let colon = array.name.firstIndex(of: ":") else { continue }
+      let name = String(array.name[array.name.index(after: colon)...].dropLast(suffix.count))
+      guard let parameter = graph.parameters.first(where: { $0.name == name }),
+        parameter.extents.reduce(1, *) == array.values.count
+      else { continue }
+      averages[name] = Tensor(parameter.extents, array.values.doubles)
+    }
+    return averages
   }
 }
