@@ -176,7 +176,8 @@ extension Experiment {
       return waited >= patience
     }
 
-    let words = settingsInWords(rule, trainer, seed: seed)
+    // They take a digest of all data, which only a checkpoint needs.
+    let words = keeping == nil ? [:] : settingsInWords(rule, trainer, seed: seed)
     var notes = Notes(settings: words, net: TrainedModel.Net(self), run: TrainingRun(seed: seed))
     if settings.schedule == .plateau { notes.plateau = Plateau(patience: 2) }
     var training = try ResumableTraining(trainer, keeping: keeping, notes: notes) { found in

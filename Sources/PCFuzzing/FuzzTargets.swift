@@ -94,12 +94,7 @@ private func withFile(_ bytes: [UInt8], ending: String = "", _ body: (String) th
   let path = (access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp") + "/pc-fuzz-\(getpid())-\(number % 4)\(ending)"
   let file = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
   guard file >= 0 else { fatalError("\(path) cannot be opened: \(errno)") }
-  var written = 0
-  while written < bytes.count {
-    let more = bytes[written...].withUnsafeBytes { write(file, $0.baseAddress, $0.count) }
-    guard more > 0 else { fatalError("\(path) cannot be written: \(errno)") }
-    written += more
-  }
+  do { try writeAll(bytes, to: file, path) } catch { fatalError("\(error)") }
   close(file)
   try? body(path)
   unlink(path)

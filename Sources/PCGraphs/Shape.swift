@@ -122,6 +122,13 @@ extension Shape {
     guard axes.filter(\.isBatch).count <= 1 else { throw ShapeError("only one axis can hold the batch") }
   }
 
+  /// Throws unless it is that of images [B, channels, rows, columns].
+  func checkImages() throws(ShapeError) {
+    guard rank == 4, axes[0] == .batch else {
+      throw ShapeError("images must have shape [B, channels, rows, columns]")
+    }
+  }
+
   /// The position of `axis`, where negative ones count from the end.
   func position(of axis: Int) throws(ShapeError) -> Int {
     let position = axis < 0 ? axis + rank : axis

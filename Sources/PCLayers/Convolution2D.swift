@@ -25,7 +25,7 @@ public final class Convolution2D {
   public let hasBias: Bool
   /// Draws the weight.
   public let initializer: Initializer
-  private var parameters: (weight: Value, bias: Value?)?
+  private var parameters: WeightAndBias?
 
   /// A layer that makes its parameters when it is first called, for the number of channels that it finds there.
   /// `initializer` draws the weight: by default He's, which suits relu.
@@ -55,23 +55,17 @@ public final class Convolution2D {
       fatalError(
         "\(file):\(line): \(name) cannot cut the \(x.shape.extents[1]) channels of \(x.name) into \(groups) groups")
     }
-    let graph = x.graph
-    let weight: Value
-    let bias: Value?
-    if let parameters {
-      (weight, bias) = parameters
-    } else {
-      weight = graph.parameter(
-        "\(name).weight", [filters, x.shape.extents[1] / groups, kernel, kernel], initializer, file: file,
+    let parameters =
+      parameters
+      ?? WeightAndBias(
+        x.graph, name, weight: [filters, x.shape.extents[1] / groups, kernel, kernel], initializer,
+        bias: hasBias ? [filters, 1, 1] : nil, file, line)
+    self.parameters = parameters
+    return x.graph.vertex(name, file: file, line: line) {
+      let y = convolve(
+        x, parameters.weight, stride: stride, padding: padding, dilation: dilation, groups: groups, file: file,
         line: line)
-      bias = hasBias ? graph.parameter("\(name).bias", [filters, 1, 1], .zeros, file: file, line: line) : nil
-      parameters = (weight, bias)
-    }
-    return graph.vertex(name, file: file, line: line) {
-      var y = convolve(
-        x, weight, stride: stride, padding: padding, dilation: dilation, groups: groups, file: file, line: line)
-      if let bias { y = y + bias }
-      return activation(y)
+      return activation(parameters.addingBias(to: y))
     }
   }
 }

@@ -28,7 +28,7 @@ public final class ConvolutionTranspose2D {
   public let hasBias: Bool
   /// Draws the weight.
   public let initializer: Initializer
-  private var parameters: (weight: Value, bias: Value?)?
+  private var parameters: WeightAndBias?
 
   /// A layer that makes its parameters when it is first called, for the number of channels that it finds there.
   /// `initializer` draws the weight: by default He's, which suits relu.
@@ -58,23 +58,18 @@ public final class ConvolutionTranspose2D {
     guard groups >= 1, filters.isMultiple(of: groups) else {
       fatalError("\(file):\(line): \(name) cannot cut its \(filters) filters into \(groups) groups")
     }
-    let graph = x.graph
-    let weight: Value
-    let bias: Value?
-    if let parameters {
-      (weight, bias) = parameters
-    } else {
-      weight = graph.parameter(
-        "\(name).weight", [x.shape.extents[1], filters / groups, kernel, kernel], initializer, file: file, line: line)
-      bias = hasBias ? graph.parameter("\(name).bias", [filters, 1, 1], .zeros, file: file, line: line) : nil
-      parameters = (weight, bias)
-    }
-    return graph.vertex(name, file: file, line: line) {
-      var y = convolveTransposed(
-        x, weight, stride: stride, padding: padding, extra: extra, dilation: dilation, groups: groups, file: file,
+    let parameters =
+      parameters
+      ?? WeightAndBias(
+        x.graph, name, weight: [x.shape.extents[1], filters / groups, kernel, kernel], initializer,
+        bias: hasBias ? [filters, 1, 1] : nil, file, line)
+    self.parameters = parameters
+    return x.graph.vertex(name, file: file, line: line) {
+      let y = convolveTransposed(
+        x, parameters.weight, stride: stride, padding: padding, extra: extra, dilation: dilation, groups: groups,
+        file: file,
         line: line)
-      if let bias { y = y + bias }
-      return activation(y)
+      return activation(parameters.addingBias(to: y))
     }
   }
 }

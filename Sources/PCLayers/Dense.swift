@@ -19,7 +19,7 @@ public final class Dense {
   public let hasBias: Bool
   /// Draws the weight.
   public let initializer: Initializer
-  private var parameters: (weight: Value, bias: Value?)?
+  private var parameters: WeightAndBias?
 
   /// A layer that makes its parameters when it is first called, for the number of features that it finds there.
   /// `initializer` draws the weight: by default Glorot's, which suits tanh and sigmoid.
@@ -39,20 +39,15 @@ public final class Dense {
     guard x.shape.rank >= 2, let width = x.shape.axes.last, !width.isBatch else {
       fatalError("\(file):\(line): \(name) takes values [B, …, features], not \(x.name) \(x.shape)")
     }
-    let graph = x.graph
-    let weight: Value
-    let bias: Value?
-    if let parameters {
-      (weight, bias) = parameters
-    } else {
-      weight = graph.parameter("\(name).weight", [width.extent, units], initializer, file: file, line: line)
-      bias = hasBias ? graph.parameter("\(name).bias", [units], .zeros, file: file, line: line) : nil
-      parameters = (weight, bias)
-    }
-    return graph.vertex(name, file: file, line: line) {
-      var y = matmul(x, weight, file: file, line: line)
-      if let bias { y = y + bias }
-      return activation(y)
+    let parameters =
+      parameters
+      ?? WeightAndBias(
+        x.graph, name, weight: [width.extent, units], initializer,
+        bias: hasBias ? [units] : nil, file, line)
+    self.parameters = parameters
+    return x.graph.vertex(name, file: file, line: line) {
+      let y = matmul(x, parameters.weight, file: file, line: line)
+      return activation(parameters.addingBias(to: y))
     }
   }
 }

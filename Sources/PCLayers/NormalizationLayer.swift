@@ -42,17 +42,15 @@ public final class NormalizationLayer {
     guard x.shape.rank >= 2, x.shape.axes[0] == .batch else {
       fatalError("\(file):\(line): \(name) takes values [B, …], not \(x.name) \(x.shape)")
     }
-    let extents: [Int]
-    switch kind {
-    case .layer, .rms: extents = [x.shape.extents[x.shape.rank - 1]]
-    case .batch: extents = [x.shape.extents[1]] + Array(repeating: 1, count: x.shape.rank - 2)
-    case .group(let groups):
-      guard groups >= 1, x.shape.extents[1].isMultiple(of: groups) else {
-        fatalError(
-          "\(file):\(line): \(name) cannot cut the \(x.shape.extents[1]) channels of \(x.name) into \(groups) groups")
-      }
-      extents = [x.shape.extents[1]] + Array(repeating: 1, count: x.shape.rank - 2)
+    if case .group(let groups) = kind, groups < 1 || !x.shape.extents[1].isMultiple(of: groups) {
+      fatalError(
+        "\(file):\(line): \(name) cannot cut the \(x.shape.extents[1]) channels of \(x.name) into \(groups) groups")
     }
+    let extents =
+      switch kind {
+      case .layer, .rms: [x.shape.extents[x.shape.rank - 1]]
+      case .batch, .group: [x.shape.extents[1]] + Array(repeating: 1, count: x.shape.rank - 2)
+      }
     let (scale, shift) = parameters ?? makeParameters(x.graph, extents, file, line)
     parameters = (scale, shift)
     if case .batch = kind, running == nil {

@@ -30,30 +30,31 @@ extension Program {
     struct Kind: Hashable {
       var count: Int
       var element: Element
+
+      init(_ buffer: Buffer) { (count, element) = (buffer.count, buffer.element) }
     }
     var places = Array(buffers.indices)
-    /// Places that are taken, by the time from which they are free again, and those that are free, the latest last.
-    var taken: [(end: Int, place: Int)] = []
+    /// Places by the last time at which they are needed, and those that are free, the latest last.
+    var ending: [Int: [Int]] = [:]
     var free: [Kind: [Int]] = [:]
+    var now = 0
     let order = buffers.indices.filter { isFree[$0] }.compactMap { buffer in spans[buffer].map { (buffer, $0) } }
     for (buffer, span) in order.sorted(by: { ($0.1.start, $0.0) < ($1.1.start, $1.0) }) {
-      if let operand = span.replaced.first(where: { isFree[$0] && spans[$0]?.end == span.start }),
-        let index = taken.firstIndex(where: { $0.place == places[operand] })
-      {
-        places[buffer] = places[operand]
-        taken[index].end = span.end
-        taken.sort { $0.end > $1.end }
-        continue
+      for place in (now..<span.start).flatMap({ ending.removeValue(forKey: $0) ?? [] }) {
+        free[Kind(buffers[place]), default: []].append(place)
       }
-      for index in taken.indices.reversed() where taken[index].end < span.start {
-        let place = taken.remove(at: index).place
-        free[Kind(count: buffers[place].count, element: buffers[place].element), default: []].append(place)
+      now = span.start
+      let replaced = span.replaced.first { operand in
+        isFree[operand] && ending[span.start]?.contains(places[operand]) == true
       }
-      // The place that was left last is the likeliest to be in the cache.
-      let place = free[Kind(count: buffers[buffer].count, element: buffers[buffer].element)]?.popLast() ?? buffer
-      places[buffer] = place
-      taken.append((span.end, place))
-      taken.sort { $0.end > $1.end }
+      if let replaced {
+        places[buffer] = places[replaced]
+        ending[span.start]?.removeAll { $0 == places[replaced] }
+      } else {
+        // The place that was left last is the likeliest to be in the cache.
+        places[buffer] = free[Kind(buffers[buffer])]?.popLast() ?? buffer
+      }
+      ending[span.end, default: []].append(places[buffer])
     }
     rename { places[$0] }
     for buffer in buffers.indices where places[buffer] != buffer { buffers[buffer].count = 0 }
@@ -103,23 +104,32 @@ extension Program {
       buffers[operand.buffer].count == buffers[result.buffer].count
         && buffers[operand.buffer].element == buffers[result.buffer].element
         && instruction.operands.allSatisfy { other in
-          other.buffer != operand.buffer || other.isParallel(to: result, extents)
+          other.buffer != operand.buffer || other.offset == result.offset && other.isParallel(to: result, extents)
         }
     }.map(\.buffer)
   }
 
   private mutating func rename(_ place: (Int) -> Int) {
     for section in sections.indices {
-      for position in sections[section].instructions.indices {
-        var instruction = sections[section].instructions[position]
-        for index in instruction.operands.indices {
-          instruction.operands[index].buffer = place(instruction.operands[index].buffer)
-        }
-        for index in instruction.results.indices {
-          instruction.results[index].buffer = place(instruction.results[index].buffer)
-        }
-        sections[section].instructions[position] = instruction
+      sections[section].instructions = sections[section].instructions.map {
+        $0.renamingOperands(place).renamingResults(place)
       }
     }
+  }
+}
+
+extension Instruction {
+  /// The instruction with its operands in other buffers.
+  func renamingOperands(_ buffer: (Int) -> Int) -> Instruction {
+    var instruction = self
+    for index in operands.indices { instruction.operands[index].buffer = buffer(operands[index].buffer) }
+    return instruction
+  }
+
+  /// The instruction with its results in other buffers.
+  func renamingResults(_ buffer: (Int) -> Int) -> Instruction {
+    var instruction = self
+    for index in results.indices { instruction.results[index].buffer = buffer(results[index].buffer) }
+    return instruction
   }
 }

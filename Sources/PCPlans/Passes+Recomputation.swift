@@ -25,7 +25,8 @@ extension Program {
         for operand in forward[position].operands { readers[operand.buffer, default: []].insert(number) }
       }
     }
-    let rewritten = Set(later(section, from: end, in: script).flatMap { self[$0].results.map(\.buffer) })
+    let later = later(section, from: end, in: script)
+    let rewritten = Set(later.flatMap { self[$0].results.map(\.buffer) })
 
     var insertions: [(place: Place, copies: [Instruction])] = []
     for (number, segment) in ordered.dropLast().enumerated() {
@@ -33,29 +34,19 @@ extension Program {
       let replaceable = written.filter { buffer in
         readers[buffer, default: []].isSubset(of: [number]) && !kept.contains(buffer) && !rewritten.contains(buffer)
       }
-      guard let place = firstUse(of: replaceable, section, from: end, in: script) else { continue }
+      guard let place = firstUse(of: replaceable, among: later, after: section, in: script) else { continue }
       var copies: [Int: Int] = [:]
       for buffer in replaceable.sorted() {
         copies[buffer] = buffers.count
         buffers.append(buffers[buffer])
         buffers[buffers.count - 1].name += ", again"
       }
-      func renamed(_ view: View) -> View {
-        var view = view
-        view.buffer = copies[view.buffer] ?? view.buffer
-        return view
+      func copied(_ buffer: Int) -> Int { copies[buffer] ?? buffer }
+      for other in later {
+        sections[other.section].instructions[other.position] = self[other].renamingOperands(copied)
       }
-      for other in later(section, from: end, in: script) {
-        var instruction = self[other]
-        instruction.operands = instruction.operands.map(renamed)
-        sections[other.section].instructions[other.position] = instruction
-      }
-      let again = segment.map { forward[$0] }.filter { $0.results.allSatisfy { copies[$0.buffer] != nil } }.map {
-        var instruction = $0
-        instruction.operands = instruction.operands.map(renamed)
-        instruction.results = instruction.results.map(renamed)
-        return instruction
-      }
+      let again = segment.map { forward[$0] }.filter { $0.results.allSatisfy { copies[$0.buffer] != nil } }
+        .map { $0.renamingOperands(copied).renamingResults(copied) }
       insertions.append((place, again))
     }
     // Later places first, so that earlier ones stay where they are; two at one place in the order in which they run.
@@ -81,10 +72,10 @@ extension Program {
   /// Where to put what makes the buffers, so that it runs once, before the first instruction that reads one; `nil` where
   /// none does, or where that is at the feedforward pass's own end.
   private func firstUse(
-    of replaced: Set<Int>, _ section: Int, from end: Int, in script: [Passage]
+    of replaced: Set<Int>, among later: [Place], after section: Int, in script: [Passage]
   ) -> Place? {
     guard
-      let place = later(section, from: end, in: script).first(where: {
+      let place = later.first(where: {
         self[$0].operands.contains { replaced.contains($0.buffer) }
       }), let index = script.firstIndex(where: { $0.section == place.section })
     else { return nil }

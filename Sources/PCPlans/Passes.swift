@@ -24,8 +24,7 @@ extension Program {
         let target = blend.results[0]
         guard uses[source.buffer] == 2, !buffers[source.buffer].isPersistent, !kept.contains(source.buffer),
           buffers[source.buffer].isBatched == buffers[target.buffer].isBatched,
-          zip(extents, zip(source.strides, target.strides)).allSatisfy({ $0 == 1 || $1.0 == $1.1 }),
-          source.offset == 0,
+          source.isParallel(to: target, extents), source.offset == 0,
           isWhole(source, extents: extents),
           let maker = instructions[..<position].lastIndex(where: {
             $0.results.contains { $0.buffer == source.buffer }

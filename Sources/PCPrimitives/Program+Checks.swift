@@ -110,12 +110,12 @@ extension Pooling {
 extension View {
   /// Whether every element of an index space is the same number through both views.
   public func isSame(as other: View, _ extents: [Int]) -> Bool {
-    buffer == other.buffer && isParallel(to: other, extents)
+    buffer == other.buffer && offset == other.offset && isParallel(to: other, extents)
   }
 
-  /// Whether every element of an index space has the same place in its buffer through both views.
+  /// Whether neighbours of an index space are as far apart through both views, wherever these begin.
   public func isParallel(to other: View, _ extents: [Int]) -> Bool {
-    offset == other.offset && zip(extents, zip(strides, other.strides)).allSatisfy { $0 == 1 || $1.0 == $1.1 }
+    zip(extents, zip(strides, other.strides)).allSatisfy { $0 == 1 || $1.0 == $1.1 }
   }
 }
 

@@ -17,7 +17,7 @@ public struct BinaryCrossEntropy: LossFunction {
     let yes = emit.multiply(target, emit.map(.softplus, emit.scale(prediction, by: -1)))
     let no = emit.multiply(emit.subtract(one, target), emit.map(.softplus, prediction))
     let costs = emit.add(yes, no)
-    return emit.reshape(emit.reduce(.sum, costs, axes: Array(0..<costs.rank)), to: [1])
+    return emit.total(costs)
   }
 
   public func message(prediction: Term, target: Term, _ emit: Emitter) -> Term {

@@ -27,12 +27,11 @@ public struct CrossEntropy: LossFunction {
   public func value(prediction: Term, target: Term, _ emit: Emitter) -> Term {
     let normaliser = emit.reduce(.logSumExp, prediction, axes: [prediction.rank - 1])
     let costs = emit.multiply(smoothed(target, emit), emit.subtract(normaliser, prediction))
-    return emit.reshape(emit.reduce(.sum, costs, axes: Array(0..<costs.rank)), to: [1])
+    return emit.total(costs)
   }
 
   public func message(prediction: Term, target: Term, _ emit: Emitter) -> Term {
-    let normaliser = emit.reduce(.logSumExp, prediction, axes: [prediction.rank - 1])
-    let softmax = emit.map(.exp, emit.subtract(prediction, normaliser))
+    let softmax = emit.map(.exp, logSoftmax(prediction, axis: -1, emit))
     let target = smoothed(target, emit)
     let total = emit.reduce(.sum, target, axes: [target.rank - 1])
     return emit.subtract(target, emit.multiply(softmax, total))

@@ -22,7 +22,7 @@ public struct Huber: LossFunction {
     let error = emit.subtract(target, prediction)
     let held = emit.map(.clip(limit: delta), error)
     let costs = emit.multiply(held, emit.subtract(error, emit.scale(held, by: 0.5)))
-    return emit.reshape(emit.reduce(.sum, costs, axes: Array(0..<costs.rank)), to: [1])
+    return emit.total(costs)
   }
 
   public func message(prediction: Term, target: Term, _ emit: Emitter) -> Term {

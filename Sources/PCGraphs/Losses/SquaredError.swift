@@ -11,7 +11,7 @@ public struct SquaredError: LossFunction {
   public func value(prediction: Term, target: Term, _ emit: Emitter) -> Term {
     let error = message(prediction: prediction, target: target, emit)
     let squares = emit.combine(.multiply, error, error, alpha: .constant(0.5))
-    return emit.reshape(emit.reduce(.sum, squares, axes: Array(0..<squares.rank)), to: [1])
+    return emit.total(squares)
   }
 
   public func message(prediction: Term, target: Term, _ emit: Emitter) -> Term { emit.subtract(target, prediction) }

@@ -185,6 +185,9 @@ public final class Emitter {
       viewedAs: strides)
   }
 
+  /// The sum of all elements of an example, with extents `[1]`: what a loss returns.
+  public func total(_ x: Term) -> Term { reshape(reduce(.sum, x, axes: Array(0..<x.rank)), to: [1]) }
+
   /// `result[g…, m, n] = Σ_k lhs[g…, m, k] · rhs[g…, n, k]`; the groups broadcast. With `isBatched`
   /// false, it sums over the examples as well.
   public func contract(_ lhs: Term, _ rhs: Term, isBatched: Bool? = nil) -> Term {

@@ -64,6 +64,12 @@ public struct Term: Sendable, Hashable {
     return term
   }
 
+  /// The position of an axis, where negative ones count from the end.
+  func position(of axis: Int) -> Int { axis < 0 ? axis + rank : axis }
+
+  /// The positions of axes, each once and in order.
+  func positions(of axes: [Int]) -> [Int] { Set(axes.map(position)).sorted() }
+
   /// The last two axes exchanged.
   public var transposed: Term {
     permuted(Array(0..<(rank - 2)) + [rank - 1, rank - 2])

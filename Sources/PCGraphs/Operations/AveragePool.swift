@@ -24,9 +24,7 @@ public struct AveragePool: Operation {
 
   public func shape(_ operands: [Shape]) throws(ShapeError) -> Shape {
     let image = operands[0]
-    guard image.rank == 4, image.axes[0] == .batch else {
-      throw ShapeError("images must have shape [B, channels, rows, columns]")
-    }
+    try image.checkImages()
     let sizes = 1...Shape.largestExtent
     guard sizes.contains(window), sizes.contains(stride), padding >= 0, padding <= window / 2 else {
       throw ShapeError("window \(window), stride \(stride) and padding \(padding) make no sense")

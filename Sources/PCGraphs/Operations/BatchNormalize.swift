@@ -53,7 +53,7 @@ public struct BatchNormalize: Operation {
     func chosen(_ batch: Term, _ running: Term) -> Term {
       emit.select(isTraining, batch, emit.reshape(running, to: batch.extents))
     }
-    let root = emit.map(.sqrt, emit.add(chosen(variance, operands[3]), emit.scale(one(emit), by: epsilon)))
+    let root = emit.map(.sqrt, emit.add(chosen(variance, operands[3]), emit.constant(epsilon, [], isBatched: false)))
     let scale = emit.map(.reciprocal, root)
     let result = emit.multiply(emit.subtract(x, chosen(mean, operands[2])), scale)
     emit.remember(scale, for: result)

@@ -35,9 +35,7 @@ public struct Convolve: Operation {
 
   public func shape(_ operands: [Shape]) throws(ShapeError) -> Shape {
     let (image, filter) = (operands[0], operands[1])
-    guard image.rank == 4, image.axes[0] == .batch else {
-      throw ShapeError("images must have shape [B, channels, rows, columns]")
-    }
+    try image.checkImages()
     guard filter.rank == 4, !filter.isBatched else {
       throw ShapeError("filters must have shape [out, in, rows, columns], without a batch")
     }

@@ -28,7 +28,7 @@ public struct CumulativeSum: Operation {
   }
 
   private func sum(_ x: Term, _ isReversed: Bool, _ emit: Emitter) -> Term {
-    let place = axis < 0 ? axis + x.rank : axis
+    let place = x.position(of: axis)
     let count = x.extents[place]
     var sums = x
     var distance = 1

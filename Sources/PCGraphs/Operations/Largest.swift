@@ -51,7 +51,7 @@ public struct Largest: Operation {
     return emit.reshape(rows, to: order.map { x.extents[$0] }).permuted(back)
   }
 
-  private func positions(in x: Term) -> [Int] { Set(axes.map { $0 < 0 ? $0 + x.rank : $0 }).sorted() }
+  private func positions(in x: Term) -> [Int] { x.positions(of: axes) }
 
   private func geometry(_ x: Term) -> (order: [Int], pooling: Pooling) {
     let searched = positions(in: x)

@@ -18,9 +18,7 @@ public struct MaxPool: Operation {
 
   public func shape(_ operands: [Shape]) throws(ShapeError) -> Shape {
     let image = operands[0]
-    guard image.rank == 4, image.axes[0] == .batch else {
-      throw ShapeError("images must have shape [B, channels, rows, columns]")
-    }
+    try image.checkImages()
     guard (1...Shape.largestExtent).contains(window), (1...Shape.largestExtent).contains(stride) else {
       throw ShapeError("window \(window) and stride \(stride) make no sense")
     }

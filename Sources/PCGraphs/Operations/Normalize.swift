@@ -50,7 +50,7 @@ public struct Normalize: Operation {
   }
 
   private func mean(_ x: Term, _ emit: Emitter) -> Term {
-    let positions = Set(axes.map { $0 < 0 ? $0 + x.rank : $0 }).sorted()
+    let positions = x.positions(of: axes)
     let count = positions.reduce(1) { $0 * x.extents[$1] }
     return emit.scale(emit.reduce(.sum, x, axes: positions), by: 1 / Double(count))
   }

@@ -21,7 +21,7 @@ public struct Softmax: Operation {
 
   public func pullback(to operand: Int, _ point: Linearization, _ emit: Emitter) -> Term? {
     let y = point.result
-    let mean = emit.reduce(.sum, emit.multiply(point.message, y), axes: [place(of: axis, in: y)])
+    let mean = emit.reduce(.sum, emit.multiply(point.message, y), axes: [y.position(of: axis)])
     return emit.multiply(y, emit.subtract(point.message, mean))
   }
 }
@@ -42,15 +42,14 @@ public struct LogSoftmax: Operation {
   public func forward(_ operands: [Term], _ emit: Emitter) -> Term { logSoftmax(operands[0], axis: axis, emit) }
 
   public func pullback(to operand: Int, _ point: Linearization, _ emit: Emitter) -> Term? {
-    let total = emit.reduce(.sum, point.message, axes: [place(of: axis, in: point.result)])
+    let total = emit.reduce(.sum, point.message, axes: [point.result.position(of: axis)])
     return emit.subtract(point.message, emit.multiply(emit.map(.exp, point.result), total))
   }
 }
 
-private func place(of axis: Int, in x: Term) -> Int { axis < 0 ? axis + x.rank : axis }
-
-private func logSoftmax(_ x: Term, axis: Int, _ emit: Emitter) -> Term {
-  emit.subtract(x, emit.reduce(.logSumExp, x, axes: [place(of: axis, in: x)]))
+/// x − log Σ eˣ over one axis, as instructions.
+func logSoftmax(_ x: Term, axis: Int, _ emit: Emitter) -> Term {
+  emit.subtract(x, emit.reduce(.logSumExp, x, axes: [x.position(of: axis)]))
 }
 
 extension Shape {

@@ -52,7 +52,7 @@ public struct Sum: Operation {
     return message.broadcast(to: x.extents)
   }
 
-  private func positions(in x: Term) -> [Int] { Set(axes.map { $0 < 0 ? $0 + x.rank : $0 }).sorted() }
+  private func positions(in x: Term) -> [Int] { x.positions(of: axes) }
 
   private func count(in x: Term) -> Double { Double(positions(in: x).reduce(1) { $0 * x.extents[$1] }) }
 }
