@@ -6,8 +6,11 @@ public enum CharacterSetting: String, Codable, Sendable, CaseIterable {
   /// As in the paper: an untrained embedding as wide as the vocabulary, weights and a fixed initial state of standard
   /// deviation 0.05, biases 0, each window on its own, squared error on the one-hot character.
   case paper
-  /// As one would today: one-hot characters, Glorot and orthogonal weights, a forget bias of 1, state carried from window
+  /// As one would today: a learned embedding, Glorot and orthogonal weights, a forget bias of 1, state carried from window
   /// to window, dropout before the readout, cross-entropy.
+  ///
+  /// One-hot characters through Glorot weights would reach the gates thirty times smaller than an embedding does, and the
+  /// net would learn in two epochs what it now learns in one.
   case modern
 }
 
@@ -39,7 +42,8 @@ extension Model {
         let states = LSTM("lstm", hidden, initializer: weights)(embedded, initial: start).stacked()
         graph.loss(.squaredError(Dense("readout", vocabulary, initializer: weights)(states), next))
       case .modern:
-        var states = LSTM("lstm", hidden, forgetBias: 1)(characters.oneHot(), isCarried: true).stacked()
+        let embedded = Embedding("embedding", width: 128)(characters, .deterministic)
+        var states = LSTM("lstm", hidden, forgetBias: 1)(embedded, isCarried: true).stacked()
         if rate > 0 { states = dropout(states, rate: rate) }
         graph.loss(.crossEntropy(Dense("readout", vocabulary)(states), next))
       }

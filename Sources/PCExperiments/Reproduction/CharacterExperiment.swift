@@ -43,7 +43,7 @@ package struct CharacterExperiment: PaperExperiment {
       self.rule = rule
       self.number = number
       switch setting {
-      case .modern: (epochs, learningRate, decay, dropout) = (10, 0.006, 0.85, 0.3)
+      case .modern: (epochs, learningRate, decay, dropout) = (6, 0.002, 0.75, 0.3)
       case .paper: (epochs, learningRate, decay, dropout) = (2, 1e-5, 1, 0)
       }
     }
