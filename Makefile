@@ -1,6 +1,7 @@
 # make demo    learn digits by three rules; leaves demo/report.html
 # make test    all tests
-.PHONY: demo test build format lint docs bench requirements
+# make dist    dist/pcgraph, which needs no Swift where it runs
+.PHONY: demo test build format lint docs bench dist requirements
 
 demo: requirements
 	swift build -c release --product pcgraph
@@ -25,6 +26,9 @@ docs: requirements
 
 bench: requirements
 	swift run -c release --package-path Benchmarks
+
+dist: requirements
+	./Scripts/dist.sh
 
 requirements:
 	@./Scripts/require.sh

@@ -376,6 +376,32 @@ def operation_fixtures():
     return results
 
 
+def batch_normalisation_fixture():
+    """Three SGD updates of convolution, batch normalisation and relu, each on a batch of its own; then without training."""
+    w = fixture_numbers([3, 2, 3, 3], 1, 0.5).requires_grad_()
+    norm = torch.nn.BatchNorm2d(3, eps=1e-3, momentum=0.3).double()
+    with torch.no_grad():
+        norm.weight.copy_(1 + fixture_numbers([3], 2, 0.5))
+        norm.bias.copy_(fixture_numbers([3], 3, 0.5))
+
+    def output(x):
+        return F.relu(norm(F.conv2d(x, w, padding=1)))
+
+    optimizer = torch.optim.SGD([w, *norm.parameters()], lr=0.01)
+    trajectory = []
+    for update in range(3):
+        y = output(fixture_numbers([4, 2, 4, 4], 10 + update, 2))
+        optimizer.zero_grad()
+        (0.5 * ((y - fixture_numbers([4, 3, 4, 4], 20 + update, 1)) ** 2).sum()).backward()
+        optimizer.step()
+        arrays = [w, norm.weight, norm.bias, norm.running_mean, norm.running_var]
+        trajectory.append([number for array in arrays for number in array.detach().flatten().tolist()])
+    norm.eval()
+    with torch.no_grad():
+        outside = output(fixture_numbers([4, 2, 4, 4], 10, 2)).flatten().tolist()
+    return {"trajectory": trajectory, "outside": outside}
+
+
 def write(name, content):
     path = FOLDER / f"{name}.json"
     path.write_text(json.dumps(content, indent=1) + "\n")
@@ -400,6 +426,7 @@ if __name__ == "__main__":
     write("operations", operation_fixtures())
     write("schedules", schedule_fixture())
     write("grouped-training", training_fixture())
+    write("batch-normalisation", batch_normalisation_fixture())
     write(
         "recurrent",
         [

@@ -136,9 +136,9 @@ extension Trainer {
   /// Stops a training that would take more memory than it may, before it takes any.
   ///
   /// - Throws: a `SettingsError` that says how much it would take.
-  package func checkMemory(batchSize: Int, limit: Int?) throws {
+  package func checkMemory(batchSize: Int, length: Int? = nil, limit: Int?) throws {
     guard let limit else { return }
-    let needed = try byteCount(batchSize: batchSize)
+    let needed = try byteCount(batchSize: batchSize, length: length)
     guard needed > limit else { return }
     func text(_ bytes: Int) -> String { "\(NumberText.significant(Double(bytes) / 1e6)) MB" }
     throw SettingsError(

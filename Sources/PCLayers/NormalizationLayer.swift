@@ -1,6 +1,6 @@
 import PCGraphs
 
-/// y = normalised x · scale + shift, one vertex: each example's elements over the last axis (``Kind/layer``), those of a group of
+/// y = activation(normalised x · scale + shift), one vertex: each example's elements over the last axis (``Kind/layer``), those of a group of
 /// channels (``Kind/group(_:)``), or the last axis without subtracting the mean (``Kind/rms``).
 ///
 /// Parameters: `NAME.scale`, ones at first, and `NAME.shift`, zeros at first (none for `.rms`), one number for each element of
@@ -26,14 +26,19 @@ public final class NormalizationLayer {
   public let kind: Kind
   /// What is added to the variance.
   public let epsilon: Double
+  /// Applied last, within the same vertex.
+  public let activation: Activation
   private var parameters: (scale: Value, shift: Value?)?
   private var running: (mean: Value, variance: Value)?
 
   /// A layer that makes its parameters when it is first called; `epsilon` is 1e-5 by default, as most models have it.
-  public init(_ name: String, _ kind: Kind = .layer, epsilon: Double = 1e-5) {
+  public init(
+    _ name: String, _ kind: Kind = .layer, epsilon: Double = 1e-5, activation: Activation = .identity
+  ) {
     self.name = name
     self.kind = kind
     self.epsilon = epsilon
+    self.activation = activation
   }
 
   /// The layer applied to [B, …, features], or to [B, channels, …] for groups: the same shape. Stops where the shape does
@@ -61,7 +66,7 @@ public final class NormalizationLayer {
     }
     return x.graph.vertex(name, file: file, line: line) {
       let scaled = normalized(x, file, line) * scale
-      return shift.map { scaled + $0 } ?? scaled
+      return activation(shift.map { scaled + $0 } ?? scaled)
     }
   }
 

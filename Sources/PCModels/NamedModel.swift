@@ -26,7 +26,7 @@ public enum LossKind: String, Sendable, CaseIterable {
 /// The networks of this module, by the names that the command line uses.
 public enum NamedModel: String, Sendable, CaseIterable {
   /// The function of that name in `Model` builds it.
-  case mlp, cnn, residual, branching
+  case mlp, cnn, residual, branching, resnext
 
   /// The loss that the model is trained with unless another is asked for.
   public var defaultLoss: LossKind { self == .cnn ? .squaredError : .crossEntropy }
@@ -49,6 +49,7 @@ public enum NamedModel: String, Sendable, CaseIterable {
     case .cnn: return try Model.cnn(task, loss: loss)
     case .residual: return try Model.residual(task, loss: loss)
     case .branching: return try Model.branching(task, loss: loss)
+    case .resnext: return try Model.resnext(task, loss: loss)
     }
   }
 }

@@ -39,6 +39,12 @@
     @OptionGroup var compute: ThreadOptions
 
     @Option(
+      help: ArgumentHelp(
+        "Memory that parameters and plans may take, such as 500M or 2G; more is refused before it is taken.",
+        valueName: "bytes"))
+    var memoryLimit: String?
+
+    @Option(
       help: "tensorboard: event files of all training in events/ of the folder.", completion: .list(NamedLog.names))
     var log: String?
 
@@ -59,6 +65,7 @@
         reproduction.seedCount = seeds
         reproduction.dataDirectory = dataDir
         reproduction.threads = compute.threads
+        reproduction.memoryLimit = try memoryLimit.map(byteCount)
         reproduction.logsEvents = try log.map { try NamedLog(named: $0) } != nil
 
         var display = ProgressDisplay(format)

@@ -45,6 +45,56 @@ import Testing
     }
   }
 
+  private struct Trajectory: Decodable {
+    /// After each update: the kernel, scale, shift, running mean and variance.
+    var trajectory: [[Double]]
+    /// The output on the first batch, outside of training.
+    var outside: [Double]
+  }
+
+  @Test func threeUpdatesAreThoseOfPyTorch() throws {
+    let expected: Trajectory = try Fixture.read("batch-normalisation")
+    let model = Model { graph in
+      let x = graph.input("x", [.batch, 2, 4, 4])
+      let convolved = Convolution2D(
+        "conv", filters: 3, kernel: 3, padding: 1, bias: false,
+        initializer: .values(Fixture.numbers([3, 2, 3, 3], stream: 1, scale: 0.5)))(x)
+      let y = NormalizationLayer("norm", .batch(momentum: 0.3), epsilon: 1e-3, activation: .relu)(convolved)
+      graph.loss(.squaredError(y, graph.input("t", [.batch, 3, 4, 4])))
+    }
+    func feed(_ update: Int) -> Feed {
+      Feed(
+        count: 4,
+        [
+          "x": .doubles(Fixture.numbers([4, 2, 4, 4], stream: 10 + update, scale: 2)),
+          "t": .doubles(Fixture.numbers([4, 3, 4, 4], stream: 20 + update, scale: 1)),
+        ])
+    }
+    for (backend, tolerance) in [(Reference(), 1e-12), (try CPU(threads: 2), 1e-5)] as [(any Backend, Double)] {
+      // With h = 1 the messages have arrived when T is the depth.
+      let rules: [any Rule] = [Backprop(), FixedPredictions(steps: 3, rate: 1)]
+      for rule in rules {
+        let trainer = try Trainer(
+          model, rule: rule, optimizer: SGD(learningRate: 0.01), reduction: .sum, on: backend, seed: 1)
+        let scale = Fixture.numbers([3], stream: 2, scale: 0.5)
+        let shift = Fixture.numbers([3], stream: 3, scale: 0.5)
+        trainer.network.setParameter("norm.scale", to: Tensor([3, 1, 1], scale.map { 1 + $0 }))
+        trainer.network.setParameter("norm.shift", to: Tensor([3, 1, 1], shift))
+        for (update, numbers) in expected.trajectory.enumerated() {
+          try trainer.train(on: feed(update))
+          let observed = ["conv.weight", "norm.scale", "norm.shift", "norm.mean", "norm.variance"].flatMap {
+            trainer.network.parameter($0).values
+          }
+          expectClose(observed, numbers, within: tolerance, "\(backend.name), \(rule.name), update \(update + 1)")
+        }
+        var stream = FeedforwardStream(trainer.network)
+        expectClose(
+          try stream.outputs(of: feed(0)), expected.outside, within: tolerance,
+          "\(backend.name), \(rule.name), outside")
+      }
+    }
+  }
+
   /// In training the loss sees the batch's statistics, and a checkpoint keeps the running ones.
   @Test func trainingLossAndCheckpoint() throws {
     let trainer = try Trainer(

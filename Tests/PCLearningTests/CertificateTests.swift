@@ -52,5 +52,7 @@ import Testing
     let paper = Certificate(steps: 200, rate: 0.1)
     #expect((paper.shortfall(3) * 1e8).rounded() == 19)
     #expect((Certificate(steps: 200, rate: 0.1).coefficient(30) * 1000).rounded() == 16)
+    #expect((paper.shortfall(timeReversed: Array(repeating: 1, count: 100)) * 1e10).rounded() == 706)
+    #expect(paper.shortfall(timeReversed: [1, 201]) == 1)
   }
 }

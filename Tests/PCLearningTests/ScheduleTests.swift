@@ -89,6 +89,33 @@ import Testing
     }
   }
 
+  /// Every path from the loss to one step's input crosses each state from there on once, in blocks of their own.
+  @Test(arguments: [1, 4, 7, 40]) func timeReversedCertificate(steps: Int) throws {
+    let model = Model { graph in
+      let last = RNN("rnn", 3)(graph.input("x", [.batch, 4, 3])).last[0]
+      graph.loss(.squaredError(Dense("head", 2)(last), graph.input("t", [.batch, 2])))
+    }
+    let network = try Network(model, on: Reference(), seed: 3)
+    let feed = Self.feed(model.graph)
+    func gradient(_ rule: any Rule) throws -> [Double] {
+      let run = try network.run(rule, on: feed, gradientOf: ["x"])
+      run.runAll()
+      return run.gradient(ofInput: "x").values
+    }
+    let exact = try gradient(Backprop())
+    let reached = try gradient(FixedPredictions(steps: steps, rate: 0.3, order: .timeReversed))
+    let certificate = Certificate(steps: steps, rate: 0.3)
+    for index in exact.indices {
+      let depths = Array(repeating: 1, count: 4 - index / 3 % 4)
+      let expected = certificate.coefficient(timeReversed: depths) * exact[index]
+      #expect(
+        abs(reached[index] - expected) <= 1e-12 * abs(exact[index]),
+        "T = \(steps), element \(index): expected \(expected), observed \(reached[index])")
+      let missing = certificate.shortfall(timeReversed: depths)
+      #expect(abs(1 - missing - certificate.coefficient(timeReversed: depths)) < 1e-14)
+    }
+  }
+
   /// With many steps the schedule is backprop; the synchronous one needs more for a longer sequence.
   @Test(arguments: Net.allCases) func timeReversedTendsToBackprop(net: Net) throws {
     let model = Self.model(net)

@@ -100,6 +100,7 @@ package struct CNNExperiment: PaperExperiment {
     let trainer = try Trainer(
       experiment.model, rule: rule.rule, optimizer: chosen.optimizer.make(learningRate: rule.learningRate),
       clipping: chosen.clipping, reduction: chosen.reduction, on: experiment.backend, seed: chosen.seeds[0])
+    try trainer.checkMemory(batchSize: chosen.batchSize, limit: settings.memoryLimit)
 
     struct Notes: Codable {
       var result: Result

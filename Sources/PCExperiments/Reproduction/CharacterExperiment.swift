@@ -43,7 +43,7 @@ package struct CharacterExperiment: PaperExperiment {
       self.rule = rule
       self.number = number
       switch setting {
-      case .modern: (epochs, learningRate, decay, dropout) = (6, 0.002, 0.75, 0.3)
+      case .modern: (epochs, learningRate, decay, dropout) = (4, 0.002, 0.5, 0.3)
       case .paper: (epochs, learningRate, decay, dropout) = (2, 1e-5, 1, 0)
       }
     }
@@ -131,6 +131,7 @@ package struct CharacterExperiment: PaperExperiment {
       optimizer: isModern ? Adam(learningRate: work.learningRate) : SGD(learningRate: work.learningRate),
       clipping: isModern ? .byNorm(1) : .byValue(50), reduction: isModern ? .meanOverTokens : .sum, on: backend,
       seed: work.number)
+    try trainer.checkMemory(batchSize: work.streams, length: work.window, limit: settings.memoryLimit)
     let heldOut = try Self.feeds(text.heldOut, work, epoch: nil)
 
     var training = try ResumableTraining(

@@ -46,8 +46,8 @@ package struct ConvergenceExperiment: PaperExperiment {
     func shortfall(_ depth: Int, _ steps: Int) -> Double {
       let certificate = Certificate(steps: steps, rate: rate)
       guard isTimeReversed else { return certificate.shortfall(depth) }
-      // Each step of the sequence is a block with one relaxed vertex, and coefficients multiply: 1 − c₁^d.
-      return -expm1(Double(depth) * log1p(-certificate.shortfall(1)))
+      // Each step of the sequence is a block with one relaxed vertex.
+      return certificate.shortfall(timeReversed: Array(repeating: 1, count: depth))
     }
   }
 

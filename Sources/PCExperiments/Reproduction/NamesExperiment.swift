@@ -100,6 +100,8 @@ package struct NamesExperiment: PaperExperiment {
       .nameClassifier(letters: Names.alphabet.count, languages: languages.count, hidden: work.hidden), rule: rule,
       optimizer: SGD(learningRate: work.learningRate), clipping: .byValue(work.clipping), reduction: .sum,
       on: backend, seed: work.number)
+    let longest = names.training.names.joined().map { Names.encode($0).count }.max()
+    try trainer.checkMemory(batchSize: 1, length: longest, limit: settings.memoryLimit)
     let heldOut = try Self.heldOutFeeds(names.heldOut)
     let points = work.draws / work.drawsPerPoint
 

@@ -47,6 +47,8 @@ package struct Reproduction: Sendable {
   package var dataDirectory: String?
   /// Threads of the CPU backend; nil for as many as there are processors. Results do not depend on them.
   package var threads: Int?
+  /// Bytes that parameters and plans of one training may take; nil for no limit. More is refused before it is taken.
+  package var memoryLimit: Int?
   /// Whether training leaves event files for TensorBoard, under `events/` of the output folder.
   package var logsEvents = false
   /// What results are labelled with.
@@ -82,6 +84,7 @@ extension Reproduction {
   ///   single experiment is asked for and its data are missing; and what an experiment itself throws.
   package func run(progress: (ReproductionProgress) -> Void = { _ in }) throws {
     if let seedCount { try Settings.check("the number of seeds", seedCount, in: 1...100_000) }
+    if let memoryLimit { try Settings.check("the memory limit", memoryLimit, in: 1...Int.max) }
     if let threads { try Settings.check("the number of threads", threads, in: 1...1024) }
     let archive = try ReproductionArchive(output, for: experiments)
     for name in NamedPaperExperiment.allCases where experiments.contains(name) {

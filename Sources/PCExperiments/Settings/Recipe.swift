@@ -31,7 +31,7 @@ struct Recipe {
     case .mlp:
       normalization = .standardised
       update = Update(optimizer: .adam, learningRate: 3e-4, reduction: .meanOverExamples)
-    case .residual, .branching:
+    case .residual, .branching, .resnext:
       normalization = .standardised
       update = Update(optimizer: .adam, learningRate: 1e-3, reduction: .meanOverExamples)
     }
