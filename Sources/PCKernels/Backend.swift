@@ -66,4 +66,15 @@ public protocol Executable: AnyObject {
 
   /// Runs the sections of the script in order.
   func run(_ script: [Passage])
+
+  /// The same, and says how long each call took; nil from a backend that does not tell. Taking the time lengthens the
+  /// shortest calls by some 50 ns.
+  func profile(_ script: [Passage]) -> Profile?
+}
+
+extension Executable {
+  public func profile(_ script: [Passage]) -> Profile? {
+    run(script)
+    return nil
+  }
 }

@@ -103,25 +103,42 @@ static void meet(pc_pool *pool) {
 
 // MARK: Scripts
 
-static void run_calls(const pc_script *s, const pc_span *span, const pc_work *work) {
+static void keep_note(const pc_script *s, int64_t thread, pc_note note) {
+  int64_t at = s->note_counts[thread]++;
+  if (at < s->note_capacity) s->notes[thread * s->note_capacity + at] = note;
+}
+
+/// Whose turn it is, for notes: `tile` is −1 where all threads run a call together.
+typedef struct {
+  int64_t thread, tile;
+} Turn;
+
+static void run_calls(const pc_script *s, const pc_span *span, const pc_work *work, Turn turn) {
   for (int64_t n = 0; n < span->repeat; n++)
     for (int64_t c = span->first; c < span->first + span->count; c++) {
       const pc_call *call = s->calls + c;
       if (call->alone && work->part != 0) continue;
+      if (!s->notes) {
+        call->kernel(call->parameters, work);
+        continue;
+      }
+      pc_note note = {.call = c, .tile = turn.tile, .start = pc_seconds()};
       call->kernel(call->parameters, work);
+      note.end = pc_seconds();
+      keep_note(s, turn.thread, note);
     }
 }
 
-static void run_spans(const pc_script *s, const pc_phase *phase, const pc_work *work) {
+static void run_spans(const pc_script *s, const pc_phase *phase, const pc_work *work, Turn turn) {
   for (int64_t i = phase->first; i < phase->first + phase->count; i++) {
     const pc_span *span = s->spans + i;
     if (span->parts <= 1) {
-      run_calls(s, span, work);
+      run_calls(s, span, work, turn);
       continue;
     }
     pc_work part = *work;
     part.parts = span->parts;
-    for (part.part = 0; part.part < part.parts; part.part++) run_calls(s, span, &part);
+    for (part.part = 0; part.part < part.parts; part.part++) run_calls(s, span, &part, turn);
   }
 }
 
@@ -130,14 +147,14 @@ static void run_phase(pc_pool *pool, const pc_script *s, const pc_phase *phase, 
   if (phase->together) {
     work.live = 1;
     work.part = thread, work.parts = pool->threads;
-    run_spans(s, phase, &work);
+    run_spans(s, phase, &work, (Turn){thread, -1});
   } else {
     work.parts = 1;
     for (int64_t tile = thread; tile < s->tiles; tile += pool->threads) {
       int64_t rest = s->batch - tile * s->lanes;
       work.tile = tile;
       work.live = rest < s->lanes ? rest : s->lanes;
-      run_spans(s, phase, &work);
+      run_spans(s, phase, &work, (Turn){thread, tile});
     }
   }
   meet(pool);

@@ -24,6 +24,8 @@ struct Call {
   var run: ElementRun?
   /// Packed weights that must be up to date, by their index in `Lowering.packs`.
   var packs: [Int] = []
+  /// What profiles say of it.
+  var origin = Profile.Call()
 }
 
 /// The numbers `start ..< start + count` of a tile, for the result and for each operand; an operand that is one number for
@@ -65,6 +67,8 @@ struct Lowering {
   private var constants: [Float: Int] = [:]
   private var sharedWorkspaces: [Purpose: Memory] = [:]
   private var packed: [PackKey: PackedWeights] = [:]
+  /// What is being lowered.
+  private var origin = Profile.Call()
 
   var tiles: Int { (batchSize + lanes - 1) / lanes }
 
@@ -109,13 +113,42 @@ struct Lowering {
       let sums = summedProducts(section)
       for (position, instruction) in section.instructions.enumerated() {
         if let run = sums[position] {
-          try lowerSummedProducts(run.map { section.instructions[$0] })
+          let instructions = run.map { section.instructions[$0] }
+          describe(instructions, in: section)
+          try lowerSummedProducts(instructions)
         } else if !isSummedProduct(instruction) {
+          describe([instruction], in: section)
           try lower(instruction)
         }
       }
       sections.append(start..<calls.count)
     }
+  }
+
+  private mutating func describe(_ instructions: [Instruction], in section: Section) {
+    func examples(_ view: View) -> Int { program.buffers[view.buffer].isBatched ? batchSize : 1 }
+    origin = Profile.Call(
+      section: section.name, vertex: instructions[0].label, operation: instructions[0].primitive.name)
+    for instruction in instructions {
+      let isBatched = (instruction.operands + instruction.results).contains { examples($0) > 1 }
+      origin.multiplyAdds += instruction.primitive.multiplyAdds * (isBatched ? batchSize : 1)
+      let views = instruction.operands + instruction.results
+      let extents = instruction.primitive.operandExtents + instruction.primitive.resultExtents
+      origin.byteCount += zip(views, extents).reduce(0) { $0 + 4 * examples($1.0) * $1.1.reduce(1, *) }
+    }
+  }
+
+  /// What profiles say of a call of the instruction that is being lowered: its work is that of its one main kernel.
+  private func origin(_ kernel: pc_kernel_name) -> Profile.Call {
+    let helper: String? =
+      switch kernel {
+      case PC_KERNEL_PACK: "pack"
+      case PC_KERNEL_TRANSPOSE: "transpose"
+      case PC_KERNEL_COMBINE: "combine tiles"
+      default: nil
+      }
+    guard let helper else { return origin }
+    return Profile.Call(section: origin.section, vertex: origin.vertex, operation: "\(origin.operation), \(helper)")
   }
 
   private mutating func lower(_ instruction: Instruction) throws {
@@ -219,7 +252,8 @@ extension Lowering {
     calls.append(
       Call(
         kernel: pc_kernel_of(set, kernel), parameters: UnsafeRawPointer(array([parameters])), kind: kind,
-        reads: Set(reads.map(\.buffer)), writes: Set(writes.map(\.buffer)), run: run, packs: packs))
+        reads: Set(reads.map(\.buffer)), writes: Set(writes.map(\.buffer)), run: run, packs: packs,
+        origin: origin(kernel)))
   }
 
   /// `tile` where the result is batched, else `whole`, which must not touch batched numbers.
@@ -306,7 +340,7 @@ extension Lowering {
       packs.append(
         Call(
           kernel: pc_kernel_of(set, PC_KERNEL_PACK), parameters: UnsafeRawPointer(array([parameters])),
-          kind: .together, reads: [view.buffer]))
+          kind: .together, reads: [view.buffer], origin: origin(PC_KERNEL_PACK)))
     }
     packed[key] = weights
     return weights

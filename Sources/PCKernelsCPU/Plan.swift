@@ -9,6 +9,8 @@ final class Plan {
   let spans: CArray<pc_span>
   let phases: CArray<pc_phase>
   let blocks: CArray<pc_block>
+  /// For each of `calls`: its position in the program's, and how often a run of the script makes it.
+  let listing: [(call: Int, repetitions: Int)]
   /// Whether one thread does it all, there being too little between two meetings to share.
   let isAlone: Bool
 
@@ -19,7 +21,8 @@ final class Plan {
     var builder = PlanBuilder(calls: calls)
     for passage in script where passage.count > 0 { builder.append(passage) }
     builder.closeBlock(repeating: 1)
-    self.calls = CArray(builder.listed)
+    self.calls = CArray(builder.listed.map { calls.pointer($0) })
+    listing = builder.listing
     spans = CArray(builder.spans)
     phases = CArray(builder.phases)
     blocks = CArray(builder.blocks)
@@ -31,7 +34,7 @@ final class Plan {
 private struct PlanBuilder {
   let calls: Calls
   /// The calls in the order of the spans.
-  var listed: [pc_call] = []
+  var listed: [Int] = []
   var spans: [pc_span] = []
   var phases: [pc_phase] = []
   var blocks: [pc_block] = []
@@ -55,6 +58,20 @@ private struct PlanBuilder {
   }
 
   init(calls: Calls) { self.calls = calls }
+
+  var listing: [(call: Int, repetitions: Int)] {
+    var listing = listed.map { (call: $0, repetitions: 0) }
+    for block in blocks {
+      for phase in phases[Int(block.first)..<Int(block.first + block.count)] {
+        for span in spans[Int(phase.first)..<Int(phase.first + phase.count)] {
+          for position in Int(span.first)..<Int(span.first + span.count) {
+            listing[position].repetitions += Int(block.repeat * span.repeat)
+          }
+        }
+      }
+    }
+    return listing
+  }
 
   mutating func append(_ passage: Passage) {
     let section = calls.sections[passage.section]
@@ -174,7 +191,7 @@ private struct PlanBuilder {
         pc_span(
           first: Int64(listed.count), count: Int64(span.calls.count), repeat: Int64(span.repetitions),
           parts: Int64(span.parts)))
-      listed += span.calls.map { calls.pointer($0) }
+      listed += span.calls
     }
   }
 

@@ -12,6 +12,7 @@
 
         EXAMPLE
           pcgraph inspect --model branching --svg -
+          pcgraph inspect --model cnn --plan
         """)
 
     @Option(help: "The rule whose memory is counted.", completion: .list(NamedRule.names))
@@ -30,6 +31,12 @@
       completion: .file(extensions: ["svg"]))
     var svg: String?
 
+    @Flag(
+      help:
+        "Show the plan of a training step by the rule: its calls by vertex, with their work, what it must take at least and what it took."
+    )
+    var plan = false
+
     func run() throws {
       try reportingFailure {
         let format = try model.outputFormat()
@@ -38,6 +45,15 @@
         try inference.apply(to: &choices)
         warnIfUnoptimized()
         let settings = try Settings(choices)
+        if plan {
+          guard dot == nil, svg == nil else { throw SettingsError("--plan shows no graph; leave --dot and --svg out.") }
+          let benchmark = try StepBenchmark(settings, count: 5)
+          switch format {
+          case .text: printResult("\(benchmark.planTable)\n\n\(benchmark.planLegend)\n\n\(benchmark.table)")
+          case .json: for line in benchmark.jsonLines(withPlan: true) { printResult("\(line)") }
+          }
+          return
+        }
         let graph = try settings.makeModel().graph
         let inspection = try Inspection(settings)
 

@@ -16,8 +16,7 @@
       version: softwareVersion,
       subcommands: [
         Compare.self, Train.self, Evaluate.self, Predict.self, GradientsCommand.self, Inspect.self, TraceCommand.self,
-        Reproduce.self,
-        Generate.self, DataCommand.self,
+        Bench.self, Reproduce.self, Generate.self, DataCommand.self,
       ])
 
     static func main() {

@@ -7,7 +7,7 @@ struct CommandTests {
 
   init() throws { workplace = try Workplace() }
 
-  @Test(arguments: [[], ["compare"], ["train"], ["gradients"], ["inspect"], ["trace"]])
+  @Test(arguments: [[], ["compare"], ["train"], ["gradients"], ["inspect"], ["trace"], ["bench"]])
   func `every help has an example that runs`(_ command: [String]) throws {
     let help = try workplace.pcgraph(command + ["--help"])
     #expect(help.status == 0)
@@ -82,6 +82,29 @@ struct CommandTests {
     let result = try workplace.pcgraph("compare --hidden 4 --max-steps 1 --format json")
     let rules = try #require(result.objects().last?["rules"] as? [String: Any])
     #expect(Set(rules.keys) == ["fixed", "backprop"])
+  }
+
+  @Test func `bench writes a trace that lists every call, and inspect prints the plan`() throws {
+    let choice = "--hidden 8 --batch-size 16 --rule fixed --solver stepwise --steps 3 --threads 1"
+    let bench = try workplace.pcgraph("bench \(choice) --count 2 --profile trace.json --format json")
+    #expect(bench.status == 0, "\(bench.error)")
+    let figures = try #require(bench.objects().first)
+    #expect(figures["steps"] as? Int == 2)
+    // Three steps of the message from the 10 outputs to the 8 hidden units, of 16 examples.
+    #expect(figures["floorFlop"] as? Int == 2 * 3 * 16 * 80)
+    let events = try #require(try workplace.object("trace.json")["traceEvents"] as? [[String: Any]])
+    let bars = events.filter { $0["ph"] as? String == "X" }
+    #expect(bars.count > 10)
+    for bar in bars { #expect(bar["ts"] is NSNumber && bar["dur"] is NSNumber && bar["tid"] as? Int == 0) }
+
+    let plan = try workplace.pcgraph("inspect --plan \(choice) --format json").objects().dropLast()
+    // The forward pass, both weight gradients, and three steps.
+    let flop = plan.reduce(0) { $0 + ($1["flop"] as? Int ?? 0) }
+    #expect(flop == 2 * 16 * (2 * (64 * 8 + 80) + 3 * 80))
+    #expect(plan.allSatisfy { ($0["seconds"] as? Double ?? -1) >= 0 })
+    #expect(Set(plan.compactMap { $0["phase"] as? String }).isSuperset(of: ["batch", "step", "close", "update"]))
+    let refused = try workplace.pcgraph("inspect --plan --svg a.svg")
+    #expect(refused.status != 0 && refused.error.contains("--plan shows no graph"))
   }
 
   @Test func `train prints the same keys at top level`() throws {

@@ -290,6 +290,12 @@ typedef struct {
   int64_t first, count, repeat;
 } pc_block;
 
+/// When call `call` of a script ran, on which tile (of a call that is shared out: -1), in seconds of `pc_seconds`.
+typedef struct {
+  int64_t call, tile;
+  double start, end;
+} pc_note;
+
 typedef struct {
   /// One thread does it all: there is too little between two meetings to share.
   bool alone;
@@ -303,6 +309,11 @@ typedef struct {
   /// Each thread has `scratch_stride` floats.
   float *scratch;
   int64_t scratch_stride;
+  /// Where a profiled run keeps notes: thread t those from `t * note_capacity` on. It counts all of them in `note_counts[t]`,
+  /// and leaves out those that find no room. Null where nobody asks.
+  pc_note *notes;
+  int64_t note_capacity;
+  int64_t *note_counts;
 } pc_script;
 
 typedef struct pc_pool pc_pool;

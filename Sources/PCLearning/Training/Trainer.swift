@@ -128,6 +128,22 @@ public final class Trainer {
   ///   (An update that overflows shows in the loss of the next batch.)
   @discardableResult
   public func train(on feed: Feed) throws -> BatchReport {
+    try train(on: feed) { executable, script in executable.run(script) }
+  }
+
+  /// One update from one batch, as `train(on:)` makes it, and how long each of its calls took; nil from a backend that does
+  /// not tell. The first step on batches of a size also prepares what later ones find ready: profile the second.
+  public func profile(on feed: Feed) throws -> Profile? {
+    var profile: Profile?
+    try train(on: feed) { executable, script in
+      guard let next = executable.profile(script) else { return }
+      profile = profile?.followed(by: next) ?? next
+    }
+    return profile
+  }
+
+  @discardableResult
+  private func train(on feed: Feed, run: (any Executable, [Passage]) -> Void) throws -> BatchReport {
     try checkSettings()
     var feed = feed
     let graph = try network.graph(for: feed)
@@ -149,12 +165,12 @@ public final class Trainer {
       executable.setSlot(slot, to: reduction.scale(feed, graph))
     }
     plan.load(feed, into: executable)
-    executable.run(plan.script(rule.schedule.phases, steps: rule.schedule.steps))
+    run(executable, plan.script(rule.schedule.phases, steps: rule.schedule.steps))
     let report = BatchReport(plan, executable, feed)
     let squaredNorm = plan.squaredGradientNorm.map { executable.download($0.view.buffer)[0] } ?? 0
     guard report.totalLoss.isFinite, squaredNorm.isFinite else { throw divergence(on: feed) }
     carried.read(plan, executable)
-    executable.run(plan.script(waiting + 1 == accumulation ? [.accumulate, .update] : [.accumulate]))
+    run(executable, plan.script(waiting + 1 == accumulation ? [.accumulate, .update] : [.accumulate]))
     updateCount += 1
     return report
   }
