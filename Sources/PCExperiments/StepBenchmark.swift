@@ -5,6 +5,8 @@ import PCLearning
 import PCModels
 import PCRandomness
 
+import class Foundation.FileManager
+
 /// Training steps of one rule, timed on random numbers, beside what this machine can do at best.
 ///
 /// A step runs from a batch in memory to updated parameters. Its floor is the multiply-adds that it cannot do without
@@ -18,6 +20,11 @@ public struct StepBenchmark: Sendable {
   public var seconds: [Double] = []
   /// Multiply-adds of the floor.
   public var floorMultiplyAdds: Int
+  /// Bytes of parameters, optimiser and plan, as computed before any was taken.
+  public var plannedBytes: Int
+  /// What the process's resident memory grew by at most, from before the network was made; nil where the system does not
+  /// say. Beside what was planned it holds the plan's own description and what drawing the parameters takes in passing.
+  public var residentBytes: Int?
   /// What the machine can do.
   public var machine: Machine
   /// Where the time of one more step went; nil from a backend that does not tell.
@@ -61,11 +68,14 @@ public struct StepBenchmark: Sendable {
     try rule.rule.check(model.graph)
     try settings.checkMemory(of: model.graph)
     let backend = try settings.makeBackend()
+    let before = residentMemory()?.now
     let trainer = try settings.makeTrainer(model, rule, updates: .max, on: backend, seed: settings.seeds[0])
     try trainer.checkMemory(batchSize: batchSize, limit: settings.memoryLimit)
+    plannedBytes = try trainer.byteCount(batchSize: batchSize)
     floorMultiplyAdds = try trainer.floorMultiplyAdds(batchSize: batchSize)
     let feed = Self.feed(model.graph, count: batchSize, seed: settings.seeds[0])
     for _ in 0..<2 { try trainer.train(on: feed) }
+    if let before, let peak = residentMemory()?.peak { residentBytes = max(0, peak - before) }
     machine = Machine(backend)
     let clock = ContinuousClock()
     for _ in 0..<count {
@@ -109,12 +119,14 @@ extension StepBenchmark {
   public var table: ResultTable {
     let times = Statistics(seconds)
     return ResultTable(
-      ["rule", "median ms", "least ms", "floor ms", "least × floor"],
+      ["rule", "median ms", "least ms", "floor ms", "least × floor", "planned MB", "resident MB"],
       rows: [
         [
           rule.summary, Self.milliseconds(times.median), Self.milliseconds(times.minimum),
           Self.milliseconds(floorSeconds),
           floorSeconds.isFinite && floorSeconds > 0 ? NumberText.fixed(times.minimum / floorSeconds, places: 2) : "–",
+          NumberText.significant(Double(plannedBytes) / 1e6),
+          residentBytes.map { NumberText.significant(Double($0) / 1e6) } ?? "–",
         ]
       ])
   }
@@ -205,6 +217,7 @@ extension StepBenchmark {
         ("rule", .string(rule.name.rawValue)), ("batchSize", .integer(batchSize)), ("steps", .integer(seconds.count)),
         ("medianSeconds", .number(times.median)), ("leastSeconds", .number(times.minimum)),
         ("floorSeconds", .number(floorSeconds)), ("floorFlop", .integer(2 * floorMultiplyAdds)),
+        ("plannedBytes", .integer(plannedBytes)), ("residentBytes", residentBytes.map { .integer($0) } ?? .null),
         ("threads", .integer(machine.threads)), ("gigaflops", .number(machine.gigaflops)),
         ("cacheGigabytesPerSecond", .number(machine.cacheGigabytesPerSecond)),
       ])
@@ -241,4 +254,17 @@ extension Profile {
     }
     return .object([("displayTimeUnit", .string("ms")), ("traceEvents", .array(names + bars))])
   }
+}
+
+// MARK: - Memory
+
+/// Bytes of this process in memory, and the most there ever were; nil where the system does not say.
+private func residentMemory() -> (now: Int, peak: Int)? {
+  guard let data = FileManager.default.contents(atPath: "/proc/self/status") else { return nil }
+  func bytes(_ name: String) -> Int? {
+    String(decoding: data, as: UTF8.self).split(separator: "\n").first { $0.hasPrefix("\(name):") }
+      .flatMap { line in line.split { !$0.isNumber }.first.flatMap { Int($0) } }.map { $0 * 1024 }
+  }
+  guard let now = bytes("VmRSS"), let peak = bytes("VmHWM") else { return nil }
+  return (now, peak)
 }

@@ -103,6 +103,18 @@ struct CommandTests {
     #expect(flop == 2 * 16 * (2 * (64 * 8 + 80) + 3 * 80))
     #expect(plan.allSatisfy { ($0["seconds"] as? Double ?? -1) >= 0 })
     #expect(Set(plan.compactMap { $0["phase"] as? String }).isSuperset(of: ["batch", "step", "close", "update"]))
+
+    // Some 140 MB, of which the description of the plan and the program itself are little.
+    let large = try workplace.pcgraph("bench --hidden 2048,2048 --batch-size 256 --steps 3 --count 1 --format json")
+    let memory = try #require(large.objects().first)
+    let planned = try #require(memory["plannedBytes"] as? Int)
+    // Four matrices of 2048 × 2048 numbers at least: weight, gradient, and the moments of Adam.
+    #expect(planned > 4 * 4 * 2048 * 2048)
+    #if os(Linux)
+      let resident = try #require(memory["residentBytes"] as? Int)
+      #expect(Double(resident) <= 1.5 * Double(planned), "planned \(planned), resident \(resident)")
+      #expect(Double(resident) >= 0.5 * Double(planned), "planned \(planned), resident \(resident)")
+    #endif
     let refused = try workplace.pcgraph("inspect --plan --svg a.svg")
     #expect(refused.status != 0 && refused.error.contains("--plan shows no graph"))
   }
