@@ -322,6 +322,7 @@ public final class PlanBuilder {
       program.fuseBlends(keeping: plan.visibleBuffers)
       program.gatherSumsOverExamples()
       guard !isObserved else { return }
+      program.averageBeforeUnpooling(in: script, keeping: plan.visibleBuffers)
       program.shareMemory(in: script, keeping: plan.visibleBuffers)
     }
     plan.program = emit.program

@@ -211,6 +211,42 @@ import Testing
   }
 
   /// What only feeds itself, or what nothing reads, goes; what is kept, and what that needs, stays.
+  /// The first convolution's message is averaged in the pooled image, for windows side by side and overlapping ones.
+  @Test(arguments: [2, 3], [0, 1, 6]) func averagesAreKeptPooled(window: Int, steps: Int) throws {
+    let model = Model { graph in
+      var x = graph.input("x", [.batch, 1, 7, 7])
+      x = MaxPool2D("pool", window: window, stride: 2)(
+        Convolution2D("conv", filters: 3, kernel: 2, activation: .tanh)(x))
+      graph.loss(.squaredError(Dense("output", 2)(flatten(x)), graph.input("t", [.batch, 2])))
+    }
+    var random = RandomStream(seed: 8, "pooled")
+    let feed = Feed(
+      count: 5,
+      [
+        "x": .doubles((0..<5 * 49).map { _ in random.normal() }), "t": .doubles((0..<10).map { _ in random.normal() }),
+      ])
+    let rule = FixedPredictions(steps: steps, rate: 0.3)
+    for (backend, tolerance) in [(Reference(), 1e-14), (try CPU(threads: 2), 1e-6)] as [(any Backend, Double)] {
+      let trainer = try Trainer(
+        model, rule: rule, optimizer: SGD(learningRate: 1), reduction: .sum, on: backend, seed: 1)
+      let start = trainer.network.parameters()
+      // Runs that are observed do without this pass.
+      let gradients = try trainer.network.gradients(rule, on: feed)
+      if let profile = try trainer.profile(on: feed) {
+        let unpooling = profile.calls.filter { $0.operation == "max pool, gradient" }
+        #expect(unpooling.map(\.repetitions) == [1], "window \(window), T = \(steps): \(unpooling)")
+      } else {
+        try trainer.train(on: feed)
+      }
+      for (name, before) in start {
+        let expected = zip(before.values, gradients[numbers: name]).map(+)
+        expectClose(
+          trainer.network.parameter(name).values, expected, within: tolerance,
+          "\(backend.name), window \(window), T = \(steps), \(name)")
+      }
+    }
+  }
+
   @Test func unreadResultsGo() {
     var program = Program(
       buffers: ["x", "y", "z", "loop"].map { Buffer(name: $0, count: 1, isBatched: true) },
