@@ -119,7 +119,8 @@ final class CPUExecutable: Executable {
       for note in UnsafeBufferPointer(start: notes + thread * capacity, count: count) {
         profile.events.append(
           Profile.Event(
-            call: Int(note.call), thread: thread, tile: note.tile < 0 ? nil : Int(note.tile), start: note.start - start,
+            call: Int(note.call), thread: thread, tile: note.tile < 0 ? nil : Int(note.tile),
+            start: note.start - start,
             seconds: note.end - note.start))
       }
     }

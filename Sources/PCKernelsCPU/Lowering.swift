@@ -134,7 +134,11 @@ struct Lowering {
       origin.multiplyAdds += instruction.primitive.multiplyAdds * (isBatched ? batchSize : 1)
       let views = instruction.operands + instruction.results
       let extents = instruction.primitive.operandExtents + instruction.primitive.resultExtents
-      origin.byteCount += zip(views, extents).reduce(0) { $0 + 4 * examples($1.0) * $1.1.reduce(1, *) }
+      for (view, extents) in zip(views, extents) {
+        // What is broadcast is one number.
+        let numbers = zip(extents, view.strides).reduce(1) { $1.1 == 0 ? $0 : $0 * $1.0 }
+        origin.byteCount += 4 * examples(view) * numbers
+      }
     }
   }
 

@@ -41,7 +41,8 @@
         warnIfUnoptimized()
         let benchmark = try StepBenchmark(Settings(choices), count: count)
         if profile != nil, benchmark.profile == nil {
-          throw SettingsError("The backend \(model.backend) does not tell how long its calls take; --profile needs cpu.")
+          throw SettingsError(
+            "The backend \(model.backend) does not tell how long its calls take; --profile needs cpu.")
         }
         let isStreamed = try writeTexts(
           [(profile, benchmark.profile.map { "\($0.trace)\n" } ?? "")], format,

@@ -46,7 +46,9 @@
         warnIfUnoptimized()
         let settings = try Settings(choices)
         if plan {
-          guard dot == nil, svg == nil else { throw SettingsError("--plan shows no graph; leave --dot and --svg out.") }
+          guard dot == nil, svg == nil else {
+            throw SettingsError("--plan shows no graph; leave --dot and --svg out.")
+          }
           let benchmark = try StepBenchmark(settings, count: 5)
           switch format {
           case .text: printResult("\(benchmark.planTable)\n\n\(benchmark.planLegend)\n\n\(benchmark.table)")

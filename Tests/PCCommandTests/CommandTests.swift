@@ -85,22 +85,24 @@ struct CommandTests {
   }
 
   @Test func `bench writes a trace that lists every call, and inspect prints the plan`() throws {
-    let choice = "--hidden 8 --batch-size 16 --rule fixed --solver stepwise --steps 3 --threads 1"
+    let choice = "--hidden 8,8 --batch-size 16 --rule fixed --solver stepwise --steps 3 --threads 1"
     let bench = try workplace.pcgraph("bench \(choice) --count 2 --profile trace.json --format json")
     #expect(bench.status == 0, "\(bench.error)")
     let figures = try #require(bench.objects().first)
     #expect(figures["steps"] as? Int == 2)
-    // Three steps of the message from the 10 outputs to the 8 hidden units, of 16 examples.
-    #expect(figures["floorFlop"] as? Int == 2 * 3 * 16 * 80)
+    // Three steps of the message from 8 hidden units to 8 others, of 16 examples; what the output sends never changes.
+    #expect(figures["floorFlop"] as? Int == 2 * 3 * 16 * 64)
     let events = try #require(try workplace.object("trace.json")["traceEvents"] as? [[String: Any]])
     let bars = events.filter { $0["ph"] as? String == "X" }
     #expect(bars.count > 10)
     for bar in bars { #expect(bar["ts"] is NSNumber && bar["dur"] is NSNumber && bar["tid"] as? Int == 0) }
 
     let plan = try workplace.pcgraph("inspect --plan \(choice) --format json").objects().dropLast()
-    // The forward pass, both weight gradients, and three steps.
+    // The forward pass and the weight gradients; messages of the output once, of the hidden units in three steps; the length
+    // of the gradient.
+    let weights = 64 * 8 + 8 * 8 + 8 * 10
     let flop = plan.reduce(0) { $0 + ($1["flop"] as? Int ?? 0) }
-    #expect(flop == 2 * 16 * (2 * (64 * 8 + 80) + 3 * 80))
+    #expect(flop == 2 * (16 * (2 * weights + 80 + 3 * 64) + weights + 26))
     #expect(plan.allSatisfy { ($0["seconds"] as? Double ?? -1) >= 0 })
     #expect(Set(plan.compactMap { $0["phase"] as? String }).isSuperset(of: ["batch", "step", "close", "update"]))
 

@@ -2,6 +2,7 @@ import PCDatasets
 import PCGraphs
 import PCKernels
 import PCPlans
+import PCPrimitives
 
 /// How the gradients of a batch's examples make one gradient. Alike for every rule, so that one learning rate means one
 /// thing.
