@@ -5,6 +5,7 @@
 
 demo: requirements
 	swift build -c release --product pcgraph
+	rm -rf demo
 	.build/release/pcgraph compare --rules fixed,standard,backprop --model branching --dataset digits \
 	  --epochs 15 --batch-size 32 --learning-rate 0.005 --seeds 3 --output demo
 

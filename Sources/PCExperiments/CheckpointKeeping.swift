@@ -83,24 +83,36 @@ private func names(in folder: String) -> [String] {
 
 // MARK: - In a run folder
 
-/// The folder `checkpoints` of a run folder, held by one run at a time.
+/// The folder `checkpoints` of a run folder, held by one process at a time.
 ///
 /// It is known as ours by the file `lock` in it, which is locked as long as this lives.
 package final class CheckpointFolder {
+  /// Whose checkpoints they are.
+  package enum Contents: String, Sendable {
+    /// One run's, in the folder itself.
+    case training = "train"
+    /// Those of several runs, in a folder for each.
+    case comparison = "compare"
+  }
+
   package let path: String
-  /// Whether the run goes on from a checkpoint that is there.
-  package let holdsRun: Bool
+  private let contents: Contents
   private let lock: CInt
-  private let made: [String]
+  /// The folders that were not there before, outermost first.
+  private var made: [String]
 
   /// Makes the folder, or takes up the one that is there.
   ///
-  /// - Parameter isResumed: whether a run that is there goes on.
-  /// - Throws: a `SettingsError` where there is a run and none should go on or the reverse, where another process is at work
-  ///   in it, or where the folder is not ours or cannot be made; nothing is written then.
-  package init(_ runFolder: RunFolder, isResumed: Bool) throws {
+  /// - Parameters:
+  ///   - runFolder: the folder around it.
+  ///   - contents: what is to be kept in it.
+  ///   - isResumed: whether what is there goes on.
+  /// - Throws: a `SettingsError` where there is a run and none should go on or the reverse, where it is one of another kind,
+  ///   where another process is at work in it, or where the folder is not ours or cannot be made; nothing is written then.
+  package init(_ runFolder: RunFolder, for contents: Contents, isResumed: Bool) throws {
     let place = runFolder.path
     path = "\(place)/checkpoints"
+    self.contents = contents
     let lockFile = "\(path)/lock"
     if fileExists(path), !isRegularFile(lockFile) {
       throw SettingsError("\(path) was not written by pcgraph; choose another output folder.")
@@ -109,9 +121,17 @@ package final class CheckpointFolder {
     if isResumed, !isThere {
       throw SettingsError("There is no run to resume in \(place); start one without --resume.")
     }
-    if !isResumed, fileExists("\(path)/last.safetensors") || (!isThere && runFolder.holdsResults()) {
+    let runs = Self.runs(in: path)
+    if !isResumed, !runs.isEmpty || (!isThere && runFolder.holdsResults()) {
       throw SettingsError(
         "\(place) already holds a run; go on with it by --resume, or choose another output folder.")
+    }
+    if let run = runs.first {
+      let found = run == path ? Contents.training : .comparison
+      guard found == contents else {
+        throw SettingsError(
+          "\(place) holds a run of pcgraph \(found.rawValue), which alone can go on with it; choose another output folder.")
+      }
     }
     made = try makeFolders(path)
     lock = open(lockFile, O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
@@ -125,31 +145,45 @@ package final class CheckpointFolder {
       throw SettingsError(
         "Another run is at work in \(place); wait until it ends, or choose another output folder.")
     }
-    holdsRun = fileExists("\(path)/last.safetensors")
-    // What a run that was killed left half written.
-    for name in names(in: path) where name.hasPrefix(".") && name.contains(".safetensors.") {
-      unlink("\(path)/\(name)")
-    }
   }
 
   deinit { close(lock) }
 
-  /// The keeping of a run in this folder.
+  /// The folders that hold a run.
+  private static func runs(in path: String) -> [String] {
+    ([path] + names(in: path).sorted().map { "\(path)/\($0)" }).filter { fileExists("\($0)/last.safetensors") }
+  }
+
+  /// The keeping of the run, or of one of several by its name.
+  ///
+  /// - Throws: a `SettingsError` where its folder cannot be made.
   package func keeping(
-    interval: Int?, numberedCount: Int, shouldStop: @escaping @Sendable () -> Bool
-  ) -> CheckpointKeeping {
-    CheckpointKeeping(
-      newest: "\(path)/last.safetensors", interval: interval, numberedCount: numberedCount, shouldStop: shouldStop)
+    of run: String? = nil, interval: Int?, numberedCount: Int, shouldStop: @escaping @Sendable () -> Bool
+  ) throws -> CheckpointKeeping {
+    let folder = run.map { "\(path)/\($0)" } ?? path
+    made += try makeFolders(folder)
+    // What a run that was killed left half written.
+    for name in names(in: folder) where name.hasPrefix(".") && name.contains(".safetensors.") {
+      unlink("\(folder)/\(name)")
+    }
+    return CheckpointKeeping(
+      newest: "\(folder)/last.safetensors", interval: interval, numberedCount: numberedCount, shouldStop: shouldStop)
   }
 
-  /// Updates of the newest checkpoint; nil where there is none, or none that can be read.
-  package var keptUpdates: Int? {
-    (try? Checkpoint(path: "\(path)/last.safetensors"))?.state.updateCount
+  /// What there is to go on with, in a sentence; nil where there is nothing, or nothing that can be read.
+  package var kept: String? {
+    let updates = Self.runs(in: path).compactMap { try? Checkpoint(path: "\($0)/last.safetensors").state.updateCount }
+    guard let first = updates.first else { return nil }
+    switch (contents, updates.count) {
+    case (.training, _): return "The checkpoint after step \(first) is whole."
+    case (.comparison, 1): return "The checkpoint of one run, after step \(first), is whole."
+    case (.comparison, let count): return "The checkpoints of \(count) runs are whole."
+    }
   }
 
-  /// Removes the folder of a run that failed before its first checkpoint.
+  /// Removes the folder where the first run failed before its first checkpoint.
   package func discardIfEmpty() {
-    guard !fileExists("\(path)/last.safetensors") else { return }
+    guard made.contains(path), Self.runs(in: path).isEmpty else { return }
     unlink("\(path)/lock")
     for folder in made.reversed() { rmdir(folder) }
   }

@@ -140,7 +140,8 @@ extension RuleResult {
       settings.rate.map { NumberText.significant($0) } ?? "–",
       "\(NumberText.fixed(100 * last.mean, places: 1))\(spread) %",
       NumberText.significant(trainLoss.last ?? .nan),
-      NumberText.significant(stepMilliseconds.median, digits: 2),
+      // Of runs that had ended before this process there is no time.
+      stepMilliseconds.count == 0 ? "–" : NumberText.significant(stepMilliseconds.median, digits: 2),
       NumberText.significant(gradientShortfall, digits: 2),
       NumberText.fixed(gradientCosine, places: 4),
     ]

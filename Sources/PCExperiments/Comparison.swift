@@ -60,13 +60,36 @@ extension Experiment {
   ///
   /// - Throws: `TrainingError.diverged` or a `DivergenceError` as soon as one run does.
   public func compare(progress: (TrainingProgress) -> Void = { _ in }) throws -> Comparison {
+    try compare(keeping: nil, progress: progress)
+  }
+
+  /// The same, every run kept in checkpoints of its own: each goes on from its newest one, where there is one, and those
+  /// that had ended are not trained again.
+  ///
+  /// - Parameters:
+  ///   - keeping: where the run of this name is kept, such as `fixed-seed0`.
+  ///   - progress: told about training.
+  /// - Throws: as `train(keeping:progress:)` does.
+  package func compare(
+    keeping: ((String) throws -> CheckpointKeeping)?, progress: (TrainingProgress) -> Void = { _ in }
+  ) throws -> Comparison {
+    let digest = keeping.map { _ in data.checksum() }
     var results = settings.rules.map { RuleResult(settings: $0, runs: []) }
+    let count = settings.rules.count * settings.seeds.count
     for (round, seed) in settings.seeds.enumerated() {
       for (index, rule) in settings.rules.enumerated() {
-        let position = round * results.count + index + 1
-        let (run, _) = try train(
-          rule, seed: seed, run: position, of: results.count * settings.seeds.count, keeping: nil, progress)
-        results[index].runs.append(run)
+        let position = round * settings.rules.count + index + 1
+        let kept = try keeping?(rule.name.runName(seed: seed))
+        do {
+          let (run, _) = try train(
+            rule, seed: seed, run: position, of: count, keeping: kept, digest: digest, progress)
+          results[index].runs.append(run)
+        } catch let stop as TrainingInterrupted {
+          throw TrainingInterrupted(place: "\(stop.place) of \(rule.name.rawValue), seed \(seed)")
+        }
+        if position < count, kept?.shouldStop() == true {
+          throw TrainingInterrupted(place: "run \(position) of \(count)")
+        }
       }
     }
     return Comparison(settings: settings, rules: results)
@@ -89,7 +112,8 @@ extension Experiment {
     keeping: CheckpointKeeping?, progress: (TrainingProgress) -> Void = { _ in }
   ) throws -> (result: RuleResult, network: Network) {
     let (run, network) = try train(
-      settings.rules[0], seed: settings.seeds[0], run: 1, of: 1, keeping: keeping, progress)
+      settings.rules[0], seed: settings.seeds[0], run: 1, of: 1, keeping: keeping,
+      digest: keeping.map { _ in data.checksum() }, progress)
     return (RuleResult(settings: settings.rules[0], runs: [run]), network)
   }
 
@@ -107,9 +131,10 @@ extension Experiment {
     var epochsSinceBest: Int? { run.bestEpoch.map { run.validationLoss.count - $0 } }
   }
 
+  /// - Parameter digest: that of all data, which only a checkpoint needs.
   private func train(
     _ rule: RuleSettings, seed: UInt64, run position: Int, of runs: Int, keeping: CheckpointKeeping?,
-    _ progress: (TrainingProgress) -> Void
+    digest: String?, _ progress: (TrainingProgress) -> Void
   ) throws -> (TrainingRun, Network) {
     let batches = (data.training.count - 1) / settings.batchSize + 1
     let (all, overflows) = settings.epochs.multipliedReportingOverflow(by: batches)
@@ -176,8 +201,7 @@ extension Experiment {
       return waited >= patience
     }
 
-    // They take a digest of all data, which only a checkpoint needs.
-    let words = keeping == nil ? [:] : settingsInWords(rule, trainer, seed: seed)
+    let words = digest.map { settingsInWords(rule, trainer, seed: seed, digest: $0) } ?? [:]
     var notes = Notes(settings: words, net: TrainedModel.Net(self), run: TrainingRun(seed: seed))
     if settings.schedule == .plateau { notes.plateau = Plateau(patience: 2) }
     var training = try ResumableTraining(trainer, keeping: keeping, notes: notes) { found in
@@ -232,7 +256,9 @@ extension Experiment {
   }
 
   /// All that decides how a training goes on, but how long it lasts.
-  private func settingsInWords(_ rule: RuleSettings, _ trainer: Trainer, seed: UInt64) -> [String: String] {
+  private func settingsInWords(
+    _ rule: RuleSettings, _ trainer: Trainer, seed: UInt64, digest: String
+  ) -> [String: String] {
     var words: [String: String] = [:]
     if case .object(let members) = settings.json {
       for (key, value) in members where !["epochs", "maxSteps", "rules"].contains(key) {
@@ -244,7 +270,7 @@ extension Experiment {
     words["learningRate"] = "\(rule.learningRate)"
     words["seed"] = "\(seed)"
     words["dataset"] = settings.dataName
-    words["data"] = String(data.checksum().prefix(12))
+    words["data"] = String(digest.prefix(12))
     words["backend"] = settings.backend.rawValue
     if let cpu = backend as? CPU { words["isa"] = cpu.instructionSet.rawValue }
     if let schedule = trainer.schedule { words["schedule"] = schedule.summary }

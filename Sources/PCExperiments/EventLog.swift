@@ -60,7 +60,7 @@ package final class EventLog: TrainingLog {
   }
 
   private func writer(_ rule: NamedRule, _ seed: UInt64) throws -> EventFileWriter {
-    let name = runName ?? "\(rule.rawValue)-seed\(seed)"
+    let name = runName ?? rule.runName(seed: seed)
     if let known = writers[name] { return known }
     try makeFolders(folder)
     let writer = try EventFileWriter(folder: "\(folder)/\(name)")

@@ -74,7 +74,7 @@ struct ResumableTraining<Notes: Codable> {
         guard batch < count else { return }
         if keeping?.shouldStop() == true {
           try save()
-          throw TrainingInterrupted(updates: trainer.updateCount)
+          throw TrainingInterrupted(place: "step \(trainer.updateCount)")
         }
         guard keeping?.isNumbered(trainer.updateCount) == true || clock.now - saved > interval else { return }
         try save()
@@ -85,7 +85,7 @@ struct ResumableTraining<Notes: Codable> {
       try save(isBest: isBest(notes))
       saved = clock.now
       if keeping?.shouldStop() == true, pass < passes, trainer.updateCount < updates, !isDone(notes) {
-        throw TrainingInterrupted(updates: trainer.updateCount)
+        throw TrainingInterrupted(place: "step \(trainer.updateCount)")
       }
     }
   }
@@ -106,8 +106,8 @@ struct ResumableTraining<Notes: Codable> {
 
 /// Training that stopped because it was asked to; its checkpoint is written.
 package struct TrainingInterrupted: Error {
-  /// Updates made.
-  package var updates: Int
+  /// What was done last, such as `step 12`.
+  package var place: String
 }
 
 extension Trainer {

@@ -15,10 +15,10 @@ package final class TableLog: TrainingLog {
     do {
       switch progress {
       case .step(let step):
-        try table("\(step.rule.rawValue)-seed\(step.seed)-steps", "step,epoch,loss").append(
+        try table("\(step.rule.runName(seed: step.seed))-steps", "step,epoch,loss").append(
           "\(step.step),\(step.epoch),\(step.loss)\n", isUrgent: false)
       case .epoch(let epoch):
-        let name = "\(epoch.rule.rawValue)-seed\(epoch.seed)"
+        let name = epoch.rule.runName(seed: epoch.seed)
         let table = try table(
           "\(name)-epochs", "epoch,training loss,validation loss,validation accuracy,test accuracy")
         let cells = [epoch.trainLoss, epoch.validationLoss, epoch.validationAccuracy, epoch.testAccuracy]

@@ -20,9 +20,15 @@
       sigemptyset(&mask)
       for number in [SIGINT, SIGTERM] { sigaddset(&mask, number) }
       sigprocmask(SIG_UNBLOCK, &mask, nil)
+      handle { received = $0 }
+    }
+
+    /// From now on, the signals end the program at once, as they usually do.
+    static func uninstall() { handle(SIG_DFL) }
+
+    private static func handle(_ handler: (@convention(c) (CInt) -> Void)?) {
       for number in [SIGINT, SIGTERM] {
         var action = sigaction()
-        let handler: @convention(c) (CInt) -> Void = { received = $0 }
         #if canImport(Darwin)
           action.__sigaction_u.__sa_handler = handler
         #else

@@ -176,6 +176,74 @@ struct ResumeTests {
     #expect(losses.count == min(best + 2, 50), "\(losses)")
   }
 
+  // MARK: Comparisons
+
+  static let compare =
+    "compare --hidden 8 --epochs 3 --threads 1 --validation 0.1 --rules fixed,backprop --seeds 2 --steps 500"
+
+  private static let runs = ["fixed-seed0", "backprop-seed0", "fixed-seed1", "backprop-seed1"]
+
+  private func expectSameComparison(_ folder: String, as whole: String, _ what: String) throws {
+    let (ours, theirs) = try (results(folder), results(whole))
+    #expect(ours.contains(#""gradientShortfall": "#) && ours == theirs, "results, \(what): \(ours) and \(theirs)")
+    for run in Self.runs {
+      let file = "checkpoints/\(run)/last.safetensors"
+      #expect(try workplace.bytes("\(folder)/\(file)") == workplace.bytes("\(whole)/\(file)"), "\(run), \(what)")
+    }
+  }
+
+  @Test(arguments: [("INT", 0, 130), ("KILL", 1, 137), ("TERM", 2, 143)] as [(String, Int, Int32)])
+  func `a comparison that is stopped ends the same`(_ signal: String, _ run: Int, _ status: Int32) throws {
+    try finished("\(Self.compare) --output whole")
+    let command = "\(Self.compare) --output run"
+    let result = try workplace.shell(
+      "$P \(command) --checkpoint-every 1 & until test -e run/checkpoints/\(Self.runs[run])/last.safetensors; do "
+        + "sleep 0.01; done; kill -\(signal) $!; wait $!")
+    #expect(result.status == status, "\(result.error)")
+    if signal != "KILL" {
+      #expect(result.error.contains("Stopped after "), "\(result.error)")
+      #expect(result.error.contains("Go on with: pcgraph \(command) --checkpoint-every 1 --resume"), "\(result.error)")
+    }
+    #expect(!FileManager.default.fileExists(atPath: workplace.path("run/results.json")))
+
+    let refused = try workplace.pcgraph(command)
+    #expect(refused.status == 1 && refused.error.contains("already holds a run"), "\(refused.error)")
+    let resumed = try workplace.pcgraph("\(command) --resume --format json")
+    try #require(resumed.status == 0, "\(resumed.error)")
+    // Whatever ended before the signal is not trained again.
+    let trained = resumed.objects().compactMap { object in
+      (object["rule"] as? String).flatMap { rule in object["seed"].map { "\(rule)-seed\($0)" } }
+    }
+    #expect(Set(trained).isSubset(of: Self.runs[run...]), "\(trained)")
+    try expectSameComparison("run", as: "whole", "after SIG\(signal)")
+    // Nothing is left to do; the results are written again.
+    try finished("\(command) --resume")
+    try expectSameComparison("run", as: "whole", "finished, and resumed")
+  }
+
+  @Test func `epochs, rules and seeds may be added to a comparison`() throws {
+    try finished("\(Self.compare) --output whole")
+    let less = Self.compare.replacing("--epochs 3", with: "--epochs 2").replacing("--seeds 2", with: "--seeds 1")
+    try finished("\(less.replacing("fixed,backprop", with: "backprop")) --output run")
+    try finished("\(Self.compare) --output run --resume")
+    try expectSameComparison("run", as: "whole", "a rule, a seed and an epoch added")
+  }
+
+  @Test func `a comparison is resumed as what it is`() throws {
+    let none = try workplace.pcgraph("compare --hidden 8 --max-steps 3 --output run --resume")
+    #expect(none.status == 1 && none.error.contains("no run to resume in run"), "\(none.error)")
+    try finished("compare --hidden 8 --max-steps 3 --output both")
+    try finished("train --hidden 8 --max-steps 3 --output one")
+    for (command, folder, owner) in [("train", "both", "compare"), ("compare", "one", "train")] {
+      let result = try workplace.pcgraph("\(command) --hidden 8 --max-steps 3 --output \(folder) --resume")
+      #expect(result.status == 1 && result.error.contains("a run of pcgraph \(owner)"), "\(result.error)")
+    }
+    let other = try workplace.pcgraph("compare --hidden 8 --max-steps 3 --batch-size 32 --output both --resume")
+    #expect(other.status == 1 && other.error.contains("batchSize is 64 there and 32 here"), "\(other.error)")
+    let nowhere = try workplace.pcgraph("compare --resume")
+    #expect(nowhere.status == 1 && nowhere.error.contains("--output"), "\(nowhere.error)")
+  }
+
   // MARK: What is trained can be used
 
   @Test func `evaluate and predict agree with training and with one another`() throws {

@@ -45,6 +45,9 @@ public enum NamedRule: String, Codable, CaseIterable, Sendable, Named {
     }
   }
 
+  /// What files of a run by it are called, such as `fixed-seed0`.
+  func runName(seed: UInt64) -> String { "\(rawValue)-seed\(seed)" }
+
   /// Whether it takes T steps of size h.
   public var isIterative: Bool { self != .backprop }
 
