@@ -81,7 +81,7 @@ extension Network {
     where vertex.kind != .parametric && message != nil {
       let name = vertex.name.replacing(/\[\d+\]/, with: "")
       if values[name] == nil { order.append(name) }
-      values[name, default: []] += run.message(of: vertex.name).values
+      values[name, default: []] += run[vertex.name].message.values
     }
     return order.map { ($0, values[$0] ?? []) }
   }

@@ -84,7 +84,6 @@ package struct Trace: Sendable {
       }
     }
     func states(_ run: InferenceRun) throws -> [State] {
-      _ = run.finish()
       let ofInputs = try inputs.map { input in
         let value = try read(fed(input), of: input)
         let gradient = try read(run.gradient(ofInput: input), of: input)
@@ -94,8 +93,8 @@ package struct Trace: Sendable {
       }
       let ofVertices = try vertices.map { name, _ in
         State(
-          value: try read(run.value(of: name), of: name), prediction: try read(run.prediction(of: name), of: name),
-          message: try read(run.message(of: name), of: name))
+          value: try read(run[name].value, of: name), prediction: try read(run[name].prediction, of: name),
+          message: try read(run[name].message, of: name))
       }
       return ofInputs + ofVertices
     }
@@ -104,17 +103,8 @@ package struct Trace: Sendable {
     backprop.runAll()
     let exact = try states(backprop)
     var history: [[State]] = []
-    let run = try network.run(rule, on: feed, gradientOf: inputs)
-    if let rule = rule as? any IterativeRule {
-      rule.initialise(run)
-      history.append(try states(run))
-      for _ in 0..<rule.steps {
-        rule.step(run)
-        history.append(try states(run))
-      }
-    } else {
-      history.append(exact)
-    }
+    let run = try network.run(rule, on: feed, isMonitored: true, gradientOf: inputs)
+    try run.runAll { _ in history.append(try states(run)) }
     self.title = title
     let names = inputs.map { ($0, "input") } + vertices
     rows = names.indices.map { index in

@@ -91,17 +91,50 @@ public final class InferenceRun {
       relaxation.outcome = .diverged(vertex: vertex, step: stepCount)
       return relaxation
     }
-    if let monitor = plan.monitor {
-      executable.run(plan.script([.monitor]))
-      func total(_ terms: some Sequence<Term>) -> Double {
-        terms.reduce(0) { $0 + download($1).reduce(0, +) } / Double(batchSize)
-      }
-      relaxation.energy = total(monitor.squaredErrors.values) + total(monitor.losses)
-      relaxation.residual = total(monitor.squaredResiduals.values).squareRoot()
+    if plan.monitor != nil {
+      let state = measure()
+      relaxation.energy = state.energy
+      relaxation.residual = state.residual
       if relaxation.residual <= tolerance { relaxation.outcome = .converged }
     }
     if estimatesGradientDistance { relaxation.gradientDistance = gradientDistance() }
     return relaxation
+  }
+
+  /// Closes the run and measures it, vertex by vertex. Needs a monitored run.
+  public func measure() -> InferenceStep {
+    guard let monitor = plan.monitor else {
+      fatalError("measure() needs a run with isMonitored: true")
+    }
+    close()
+    executable.run(plan.script([.monitor]))
+    func mean(_ term: Term?) -> Double { term.map { download($0).reduce(0, +) / Double(batchSize) } ?? 0 }
+    let graph = plan.graph
+    return InferenceStep(
+      step: stepCount, loss: monitor.losses.reduce(0) { $0 + mean($1) },
+      residual: graph.vertices.indices.reduce(0) { $0 + mean(monitor.squaredResiduals[$1]) }.squareRoot(),
+      vertices: graph.batchedVertices.map { vertex in
+        .init(name: graph.vertices[vertex].name, energy: mean(monitor.squaredErrors[vertex]))
+      })
+  }
+
+  /// Runs inference as training does, and tells how far it has come: after the feedforward pass and after each step, each
+  /// closed as if it were the last. Needs a monitored run.
+  ///
+  /// Where there are no single steps to look at, under backprop, in a closed form, in a time-reversed schedule, it is told
+  /// once, at the end. The result is the same to the last bit; each call costs a closing sweep.
+  public func runAll(each: (InferenceStep) throws -> Void) rethrows {
+    guard plan.monitor != nil else { fatalError("runAll(each:) needs a run with isMonitored: true") }
+    guard plan.blocks.count == 1 else {
+      runAll()
+      return try each(measure())
+    }
+    initialise()
+    try each(measure())
+    for _ in 0..<rule.schedule.steps {
+      step()
+      try each(measure())
+    }
   }
 
   /// Steps until the residual is at most `tolerance`, or `limit` steps are taken, or a value is no longer finite; looks
@@ -144,27 +177,59 @@ public final class InferenceRun {
 
   // MARK: State
 
-  /// The message of a vertex: −∂F/∂ its value, for a relaxed one its weighted error; zeros where none arrives.
-  /// Deterministic vertices have theirs after `finish`.
+  /// A vertex of the run by its path, such as `conv1`; stops where there is none of that name.
+  public subscript(vertex: String) -> Vertex {
+    let vertices = plan.graph.vertices
+    guard let index = vertices.firstIndex(where: { $0.name == vertex }) else {
+      fatalError(absence(of: vertex, "vertex", among: vertices.map(\.name)))
+    }
+    return Vertex(run: self, index: index)
+  }
+
+  /// What a vertex holds, read from the backend when it is asked for.
   ///
-  /// Tensors of a run hold one example after the other: their extents are the batch size and then the shape's other axes.
-  public func message(of vertex: String) -> Tensor {
-    let index = index(of: vertex)
-    if let term = plan.messages[index] { return download(term, shapedAs: plan.graph.vertices[index].result) }
-    let value = value(of: vertex)
-    return Tensor(value.extents, value.values.map { _ in 0 })
-  }
+  /// ```swift
+  /// let run = try network.run(StandardPredictiveCoding(), on: feed)
+  /// run.runAll()
+  /// print(run["conv1"].message.extents, run["conv1"].error.norm)
+  /// ```
+  ///
+  /// Tensors hold one example after the other: their extents are the batch size and then the shape's other axes.
+  public struct Vertex {
+    let run: InferenceRun
+    let index: Int
 
-  /// What the vertex's children see.
-  public func value(of vertex: String) -> Tensor {
-    let index = index(of: vertex)
-    return download(plan.values[index], shapedAs: plan.graph.vertices[index].result)
-  }
+    private var vertex: Graph.Vertex { run.plan.graph.vertices[index] }
 
-  /// What the vertex's parents make of it.
-  public func prediction(of vertex: String) -> Tensor {
-    let index = index(of: vertex)
-    return download(plan.predictions[index], shapedAs: plan.graph.vertices[index].result)
+    /// What the vertex's children see; under fixed predictions it stays at the feedforward pass.
+    public var value: Tensor { run.download(run.plan.values[index], shapedAs: vertex.result) }
+
+    /// What the vertex's parents make of it.
+    public var prediction: Tensor { run.download(run.plan.predictions[index], shapedAs: vertex.result) }
+
+    /// −∂F/∂ its value, for a relaxed one its error; zeros where none arrives. Deterministic vertices have theirs after
+    /// `finish`.
+    public var message: Tensor {
+      run.plan.messages[index].map { run.download($0, shapedAs: vertex.result) } ?? zeros
+    }
+
+    /// The vertex's own error v − p, of which the energy has ½‖v − p‖²: the message of one that the rule relaxes, at
+    /// clamped elements what they miss, 0 elsewhere.
+    public var error: Tensor {
+      if vertex.kind == .relaxed, run.rule is any IterativeRule { return message }
+      guard let clamp = vertex.clamp else { return zeros }
+      guard let mask = clamp.mask else { return message }
+      let inputs = run.plan.graph.inputs
+      let isHeld = inputs.firstIndex { $0.value == mask }.map { run.download(run.plan.inputs[$0], shapedAs: mask) }
+      var error = message
+      for (position, held) in (isHeld?.values ?? []).enumerated() where held == 0 { error.values[position] = 0 }
+      return error
+    }
+
+    private var zeros: Tensor {
+      let value = value
+      return Tensor(value.extents, value.values.map { _ in 0 })
+    }
   }
 
   /// ∂L/∂input, for the inputs that the run was asked for.
@@ -194,13 +259,6 @@ public final class InferenceRun {
     plan.losses.reduce(Array(repeating: 0, count: batchSize)) { sums, term in
       zip(sums, download(term)).map(+)
     }
-  }
-
-  private func index(of vertex: String) -> Int {
-    guard let index = plan.graph.vertices.firstIndex(where: { $0.name == vertex }) else {
-      fatalError("there is no vertex \(vertex); there are \(plan.graph.vertices.map(\.name).joined(separator: ", "))")
-    }
-    return index
   }
 
   private func firstNonFiniteVertex() -> String? {

@@ -85,7 +85,7 @@ public final class Network {
   /// The values of a parameter; stops if there is none of that name.
   public func parameter(_ name: String) -> Tensor {
     guard let parameter = graph.parameters.first(where: { $0.name == name }), let storage = storages[name] else {
-      fatalError("there is no parameter \(name); there are \(graph.parameters.map(\.name).joined(separator: ", "))")
+      fatalError(absence(of: name, "parameter", among: graph.parameters.map(\.name)))
     }
     return Tensor(parameter.extents, storage.download())
   }
@@ -93,7 +93,7 @@ public final class Network {
   /// Replaces the values of a parameter; stops if there is none of that name or the extents differ.
   public func setParameter(_ name: String, to value: Tensor) {
     guard let parameter = graph.parameters.first(where: { $0.name == name }), let storage = storages[name] else {
-      fatalError("there is no parameter \(name); there are \(graph.parameters.map(\.name).joined(separator: ", "))")
+      fatalError(absence(of: name, "parameter", among: graph.parameters.map(\.name)))
     }
     guard parameter.extents == value.extents else {
       fatalError("parameter \(name) has extents \(parameter.extents), not \(value.extents)")

@@ -233,6 +233,14 @@ public final class PlanBuilder {
 
   // MARK: Messages and gradients
 
+  /// Relaxed vertices, but for those of which every element is held.
+  public var freeVertices: [Int] {
+    graph.batchedVertices.filter { vertex in
+      let clamp = graph.vertices[vertex].clamp
+      return graph.vertices[vertex].kind == .relaxed && (clamp == nil || clamp?.mask != nil)
+    }
+  }
+
   /// Values through which deterministic vertices and parameters are reached, rather than relaxed vertices.
   public var closingValues: Set<Int> {
     var wanted = Set(graph.vertices.filter { $0.kind != .relaxed }.map(\.result))
@@ -271,8 +279,31 @@ public final class PlanBuilder {
   /// The name `vertex.role` for a term that belongs to a vertex.
   public func name(_ vertex: Int, _ role: String) -> String { "\(graph.vertices[vertex].name).\(role)" }
 
-  /// Writes, for the monitor phase, ½‖error‖² of the vertices in `errors` and ‖residual‖² of those in `residuals`.
-  public func writeMonitor(errors: [Int: Term], residuals: [Int: Term]) {
+  /// Writes, for the monitor phase, what energy and residual are summed from, at the messages that the plan ends with;
+  /// nothing where the plan is not monitored.
+  ///
+  /// - Parameters:
+  ///   - moving: the vertices whose values the rule moves, so that their messages are errors of their own; what they hear
+  ///     beyond their message is their residual.
+  ///   - lossMessages: those of all losses, at the values that inference ends with.
+  public func writeMonitor(moving: [Int], lossMessages: [Term]) {
+    guard isMonitored else { return }
+    begin(.monitor)
+    let final = Sweep(
+      self, messages: messages, wanted: Set(moving.map { graph.vertices[$0].result }), lossMessages: lossMessages)
+    var errors: [Int: Term] = [:]
+    var residuals: [Int: Term] = [:]
+    for vertex in graph.batchedVertices {
+      guard let message = messages[vertex] else { continue }
+      guard moving.contains(vertex) else {
+        errors[vertex] = clampedError(of: vertex, message: message)
+        continue
+      }
+      errors[vertex] = message
+      let sum = sum(final.arriving(at: graph.vertices[vertex].result), name: name(vertex, "arriving"))
+      let residual = sum.map { emit.subtract($0, message) } ?? message
+      residuals[vertex] = clamping(vertex, residual) { _ in self.zero(like: vertex) }
+    }
     func squares(_ terms: [Int: Term], factor: Double) -> [Int: Term] {
       var sums: [Int: Term] = [:]
       for (vertex, term) in terms.sorted(by: { $0.key < $1.key }) {
@@ -343,10 +374,8 @@ extension PlanBuilder {
     return clamping(vertex, sum ?? zero(like: vertex), to: clampedError(vertex))
   }
 
-  /// The part of a vertex's message that is an error of its own, and so enters the energy: all of it for a relaxed
-  /// vertex, the clamped elements of any other, `nil` where there are none.
-  public func energyError(of vertex: Int, message: Term) -> Term? {
-    guard graph.vertices[vertex].kind != .relaxed else { return message }
+  /// The part of a message that is the error of clamped elements; `nil` where none are.
+  private func clampedError(of vertex: Int, message: Term) -> Term? {
     guard let clamp = graph.vertices[vertex].clamp else { return nil }
     return clamp.mask.map { emit.select(term($0), message, zero(like: vertex)) } ?? message
   }

@@ -135,8 +135,8 @@ import Testing
       count: batchSize, ["x": .doubles(numbers), "t": .doubles(Array(repeating: 0, count: batchSize))])
     let run = try network.run(Backprop(), on: feed)
     run.runAll()
-    #expect(run.value(of: "back").values == numbers)
-    #expect(run.value(of: "turned").values == turned)
-    #expect(run.value(of: "doubled").values == numbers)
+    #expect(run["back"].value.values == numbers)
+    #expect(run["turned"].value.values == turned)
+    #expect(run["doubled"].value.values == numbers)
   }
 }

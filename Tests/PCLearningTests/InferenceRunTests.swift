@@ -32,7 +32,7 @@ import Testing
         #expect(relaxation.steps == 7)
         #expect(run.gradients().byParameter == expected.byParameter, "\(rule.name), looking: \(looks)")
         for vertex in network.graph.vertices {
-          #expect(run.message(of: vertex.name) == whole.message(of: vertex.name), "\(rule.name), \(vertex.name)")
+          #expect(run[vertex.name].message == whole[vertex.name].message, "\(rule.name), \(vertex.name)")
         }
       }
     }
@@ -122,6 +122,207 @@ import Testing
     #expect(relaxation.outcome == .diverged(vertex: "v", step: relaxation.steps))
     #expect(relaxation.steps < 100)
     #expect("\(relaxation)".contains("diverged: v is not finite since step \(relaxation.steps)"))
+  }
+
+  // MARK: What a run tells
+
+  /// h = w₁x relaxed, y = w₂h, L = ½(t − y)², for two examples.
+  struct Chain {
+    var (w1, w2) = (0.7, 1.3)
+    let (x, t) = ([0.9, -0.5], [-0.4, 1.1])
+    let feed: Feed
+
+    init() { feed = Feed(count: 2, ["x": .doubles(x), "t": .doubles(t)]) }
+
+    var model: Model {
+      Model { graph in
+        let input = graph.input("x", [.batch])
+        let h = graph.vertex("h", .relaxed) { input * graph.parameter("w1", [], .constant(w1)) }
+        graph.loss(.squaredError(h * graph.parameter("w2", [], .constant(w2)), graph.input("t", [.batch])))
+      }
+    }
+
+    var network: Network { get throws { try Network(model, on: Reference(), seed: 1) } }
+    var predictions: [Double] { x.map { w1 * $0 } }
+    /// t − y.
+    func misses(_ h: [Double]) -> [Double] { zip(t, h).map { $0 - w2 * $1 } }
+
+    /// The two examples' mean of squares.
+    static func square(_ numbers: [Double]) -> Double { numbers.reduce(0) { $0 + $1 * $1 } / 2 }
+  }
+
+  @Test func stepsOfStandardPredictiveCodingByHand() throws {
+    let (chain, rate) = (Chain(), 0.2)
+    let run = try chain.network.run(
+      StandardPredictiveCoding(steps: 4, rate: rate), on: chain.feed, isMonitored: true)
+    var h = chain.predictions
+    var count = 0
+    run.runAll { step in
+      #expect(step.step == count)
+      let (errors, misses) = (zip(h, chain.predictions).map(-), chain.misses(h))
+      let velocity = zip(errors, misses).map { chain.w2 * $1 - $0 }
+      expectClose(step.loss, Chain.square(misses) / 2, "loss, step \(count)")
+      expectClose(step["h"].energy, Chain.square(errors) / 2, "energy of h, step \(count)")
+      expectClose(step["h"].errorNorm, Chain.square(errors).squareRoot(), "error of h, step \(count)")
+      expectClose(step.energy, (Chain.square(errors) + Chain.square(misses)) / 2, "energy, step \(count)")
+      expectClose(step.residual, Chain.square(velocity).squareRoot(), "residual, step \(count)")
+      expectClose(run["h"].value.values, h, "value, step \(count)")
+      expectClose(run["h"].prediction.values, chain.predictions, "prediction, step \(count)")
+      expectClose(run["h"].error.values, errors, "error, step \(count)")
+      expectClose(run["h"].message.values, errors, "message, step \(count)")
+      h = zip(h, velocity).map { $0 + rate * $1 }
+      count += 1
+    }
+    #expect(count == 5)
+  }
+
+  @Test func stepsOfFixedPredictionsByHand() throws {
+    let (chain, rate) = (Chain(), 0.3)
+    let misses = chain.misses(chain.predictions)
+    let network = try chain.network
+    let run = try network.run(FixedPredictions(steps: 4, rate: rate), on: chain.feed, isMonitored: true)
+    var message = [0.0, 0]
+    var last: InferenceStep?
+    run.runAll { step in
+      let count = (last?.step ?? -1) + 1
+      #expect(step.step == count)
+      expectClose(step.energy, (Chain.square(message) + Chain.square(misses)) / 2, "energy, step \(count)")
+      expectClose(step["h"].errorNorm, Chain.square(message).squareRoot(), "error of h, step \(count)")
+      expectClose(run["h"].message.values, message, "message, step \(count)")
+      expectClose(run["h"].value.values, chain.predictions, "value, step \(count)")
+      message = zip(message, misses).map { (1 - rate) * $0 + rate * chain.w2 * $1 }
+      last = step
+    }
+    #expect(last?.step == 4)
+
+    // Rules without steps tell where they end.
+    var told: [InferenceStep] = []
+    let closed = try network.run(
+      FixedPredictions(steps: 4, rate: rate, solver: .closedForm), on: chain.feed, isMonitored: true)
+    closed.runAll { told.append($0) }
+    #expect(told.count == 1)
+    expectClose(told.last?.energy ?? .nan, last?.energy ?? .nan, "energy in closed form")
+    expectClose(closed["h"].error.values, run["h"].error.values, "error in closed form")
+    let backprop = try network.run(Backprop(), on: chain.feed, isMonitored: true)
+    backprop.runAll { told.append($0) }
+    #expect(told.count == 2)
+    expectClose(told.last?.energy ?? .nan, Chain.square(misses) / 2, "energy under backprop")
+    #expect(backprop["h"].error.values == [0, 0])
+    expectClose(backprop["h"].message.values, misses.map { chain.w2 * $0 }, "message under backprop")
+  }
+
+  /// Being looked at after every step, a run ends where it would.
+  @Test func lookingAtEveryStepLeavesNoTrace() throws {
+    let fixture: ModelFixture = try Fixture.read("branching-digits-cross-entropy")
+    for backend in [Reference(), try CPU()] as [any Backend] {
+      let network = try fixture.network(on: backend)
+      for rule in Self.rules {
+        let whole = try network.run(rule, on: fixture.feed, isMonitored: true)
+        whole.runAll()
+        let expected = (whole.gradients(), whole.measure())
+        let run = try network.run(rule, on: fixture.feed, isMonitored: true)
+        var told: [InferenceStep] = []
+        run.runAll { told.append($0) }
+        #expect(run.gradients().byParameter == expected.0.byParameter, "\(rule.name)")
+        #expect(told.last == expected.1, "\(rule.name)")
+        #expect(told.map(\.step) == Array(0...7))
+      }
+    }
+  }
+
+  @Test func namesThatAreNotThere() async {
+    func says(_ sentence: String, _ result: ExitTest.Result?) {
+      let text = String(decoding: result?.standardErrorContent ?? [], as: UTF8.self)
+      #expect(text.contains(sentence), "expected “\(sentence)”, observed “\(text.prefix(400))”")
+    }
+    let vertex = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+      let chain = InferenceRunTests.Chain()
+      let run = try chain.network.run(Backprop(), on: chain.feed)
+      run.runAll()
+      _ = run["g"].message
+    }
+    says("there is no vertex g; there are h, multiply", vertex)
+    let parameter = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+      _ = try InferenceRunTests.Chain().network.parameter("w3")
+    }
+    says("there is no parameter w3 (did you mean w1?); there are w1, w2", parameter)
+    let unmonitored = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+      let chain = InferenceRunTests.Chain()
+      try chain.network.run(Backprop(), on: chain.feed).runAll { _ in }
+    }
+    says("runAll(each:) needs a run with isMonitored: true", unmonitored)
+  }
+
+  // MARK: What training tells
+
+  /// Two steps of SGD by hand, under fixed predictions.
+  @Test func trainingStepsByHand() throws {
+    var chain = Chain()
+    let (rate, learningRate) = (0.25, 0.1)
+    let trainer = try Trainer(
+      chain.model, rule: FixedPredictions(steps: 2, rate: rate), optimizer: SGD(learningRate: learningRate),
+      on: Reference(), seed: 1)
+    var inference: [InferenceStep] = []
+    var training: [TrainingStep] = []
+    var messages: [[Double]] = []
+    trainer.onInferenceStep = { step, run in
+      inference.append(step)
+      messages.append(run["h"].message.values)
+    }
+    trainer.onTrainingStep = { training.append($0) }
+    for step in 1...2 {
+      let report = try trainer.train(on: chain.feed)
+      let (h, misses) = (chain.predictions, chain.misses(chain.predictions))
+      let arrived = [0, rate, 1 - (1 - rate) * (1 - rate)]
+      for count in 0...2 {
+        let message = misses.map { arrived[count] * chain.w2 * $0 }
+        let what = "training step \(step), inference step \(count)"
+        expectClose(messages[3 * (step - 1) + count], message, "message, \(what)")
+        expectClose(
+          inference[3 * (step - 1) + count].energy, (Chain.square(message) + Chain.square(misses)) / 2, "energy, \(what)")
+        #expect(inference[3 * (step - 1) + count].step == count)
+      }
+      #expect(inference.count == 3 * step && training.count == step)
+      let told = try #require(training.last)
+      #expect(told.step == step && told.inference == inference.last)
+      #expect(told.loss == report.loss)
+      expectClose(told.loss, Chain.square(misses) / 2, "loss, training step \(step)")
+
+      let last = misses.map { arrived[2] * chain.w2 * $0 }
+      chain.w1 += learningRate * zip(last, chain.x).reduce(0) { $0 + $1.0 * $1.1 } / 2
+      chain.w2 += learningRate * zip(misses, h).reduce(0) { $0 + $1.0 * $1.1 } / 2
+      expectClose(trainer.network.parameter("w1").values, [chain.w1], "w1 after step \(step)")
+      expectClose(trainer.network.parameter("w2").values, [chain.w2], "w2 after step \(step)")
+    }
+  }
+
+  /// Dropout draws the same for who watches; parameters are those of a training that nobody watched.
+  @Test func watchingChangesNothing() throws {
+    let digits = try NamedDataset.digits.load().normalized(.standardised).training
+    let model = Model { graph in
+      let hidden = Dense("hidden", 16, activation: .tanh)(flatten(graph.input("image", [.batch, 1, 8, 8])))
+      graph.loss(
+        .crossEntropy(Dense("output", 10)(dropout(hidden, rate: 0.3)), graph.labels("label", classes: 10)))
+    }
+    for rule in Self.rules {
+      var parameters: [[String: Tensor]] = []
+      for isWatched in [false, true] {
+        let trainer = try Trainer(model, rule: rule, optimizer: Adam(learningRate: 0.01), on: CPU(), seed: 5)
+        var steps: [TrainingStep] = []
+        var losses: [Double] = []
+        if isWatched { trainer.onTrainingStep = { steps.append($0) } }
+        _ = try trainer.trainEpoch(1, on: digits, batchSize: 64, maximalUpdates: 5) { losses.append($2.loss) }
+        parameters.append(trainer.network.parameters())
+        guard isWatched else { continue }
+        #expect(steps.map(\.step) == Array(1...5))
+        #expect(steps.map(\.loss) == losses)
+        // Under fixed predictions the loss stays at the feedforward pass, and what is watched has the same dropout.
+        if rule is FixedPredictions {
+          for step in steps { expectClose(step.inference.loss, step.loss, within: 1e-6, "\(step.step)") }
+        }
+      }
+      #expect(parameters[0] == parameters[1], "\(rule.name)")
+    }
   }
 
   // MARK: The distance to equilibrium

@@ -53,7 +53,7 @@ import Testing
     let random = RandomGraph(seed: seed)
     let graph = random.model.graph
     let network = try Network(random.model, on: Reference(), seed: UInt64(seed))
-    let run = try network.run(Backprop(), on: random.feed, gradientOf: random.sources)
+    let run = try network.run(Backprop(), on: random.feed, isMonitored: true, gradientOf: random.sources)
     run.runAll()
     let exact = run.gradients()
     let equilibrium = try network.run(
@@ -74,6 +74,10 @@ import Testing
     }
 
     let interpreter = try Interpreter(graph, feed: random.feed, parameters: network.parameters())
+    // Nothing is relaxed: the energy is what the slope is that of.
+    expectClose(
+      run.measure().energy * Double(random.feed.count), interpreter.objective(along: [:], scale: 0),
+      "seed \(seed), backprop, energy")
     var stream = RandomStream(seed: UInt64(seed), "direction")
     for _ in 0..<2 {
       var direction: [Int: [Double]] = [:]
@@ -106,8 +110,7 @@ import Testing
     for (count, outcome) in zip(steps, outcomes) {
       for solver in [FixedPredictions.Solver.stepwise, .closedForm] {
         let rule = FixedPredictions(steps: count, rate: rate, solver: solver)
-        let run = try network.run(
-          rule, on: random.feed, isMonitored: solver == .stepwise, gradientOf: random.sources)
+        let run = try network.run(rule, on: random.feed, isMonitored: true, gradientOf: random.sources)
         run.runAll()
         compare(run, outcome, "seed \(seed), \(solver.rawValue), T = \(count), h = \(rate)")
       }
@@ -150,7 +153,7 @@ import Testing
       expectClose(observed.losses(), expected.losses(), within: 2e-5, "\(what), losses")
       for vertex in random.model.graph.vertices {
         expectClose(
-          observed.message(of: vertex.name).values, expected.message(of: vertex.name).values, within: 2e-5,
+          observed[vertex.name].message.values, expected[vertex.name].message.values, within: 2e-5,
           "\(what), message of \(vertex.name)")
       }
       for (name, gradient) in expected.gradients().byParameter {
@@ -163,7 +166,7 @@ import Testing
   private func compare(_ run: InferenceRun, _ expected: Interpreter.Outcome, _ what: String) {
     let graph = run.plan.graph
     for (index, vertex) in graph.vertices.enumerated() {
-      expectClose(run.message(of: vertex.name).values, expected.messages[index], "\(what), message of \(vertex.name)")
+      expectClose(run[vertex.name].message.values, expected.messages[index], "\(what), message of \(vertex.name)")
     }
     let gradients = run.gradients()
     for (name, gradient) in expected.gradients {
@@ -175,8 +178,15 @@ import Testing
         run.gradient(ofInput: input.name).values, expected.inputGradients[input.name] ?? [],
         "\(what), gradient of \(input.name)")
     }
-    guard run.plan.monitor != nil else { return }
     let relaxation = run.finish()
+    let state = run.measure()
+    for (index, vertex) in graph.vertices.enumerated() where vertex.kind != .parametric {
+      let errors = expected.errors[index]
+      expectClose(run[vertex.name].error.values, errors, "\(what), error of \(vertex.name)")
+      let energy = errors.reduce(0) { $0 + $1 * $1 / 2 } / Double(run.batchSize)
+      expectClose(state[vertex.name].energy, energy, "\(what), energy of \(vertex.name)")
+    }
+    expectClose(state.energy, expected.energy, "\(what), energy of the state")
     expectClose(relaxation.energy, expected.energy, "\(what), energy")
     expectClose(relaxation.residual, expected.residual, "\(what), residual")
   }

@@ -13,15 +13,15 @@ import Testing
     for rule in rules {
       let run = try network.run(rule, on: feed, gradientOf: ["v0", "theta"])
       run.runAll()
-      let y = run.value(of: "y").values[0]
+      let y = run["y"].value.values[0]
       #expect(rounded(y) == -0.1116637929)
       #expect(rounded(run.losses()[0]) == rounded(0.5 * (1 - y) * (1 - y)))
       #expect(rounded(run.gradient(ofInput: "v0").values[0]) == -11.3705321867)
       #expect(rounded(run.gradient(ofInput: "theta").values[0]) == -0.8792235337)
       // Messages are −∂L/∂v.
-      #expect(rounded(-run.message(of: "product").values[0]) == -0.1758447067)
-      #expect(rounded(-run.message(of: "root").values[0]) == -1.1121395756)
-      #expect(rounded(-run.message(of: "square").values[0]) == -1.1018842773)
+      #expect(rounded(-run["product"].message.values[0]) == -0.1758447067)
+      #expect(rounded(-run["root"].message.values[0]) == -1.1121395756)
+      #expect(rounded(-run["square"].message.values[0]) == -1.1018842773)
     }
   }
 

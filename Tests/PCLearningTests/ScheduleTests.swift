@@ -80,7 +80,7 @@ import Testing
       run.runAll()
       for (index, vertex) in graph.vertices.enumerated() where vertex.kind != .parametric {
         expectClose(
-          run.message(of: vertex.name).values, expected.messages[index], "\(what), message of \(vertex.name)")
+          run[vertex.name].message.values, expected.messages[index], "\(what), message of \(vertex.name)")
       }
       for (name, gradient) in expected.gradients {
         expectClose(run.gradients()[numbers: name], gradient, "\(what), gradient of \(name)")

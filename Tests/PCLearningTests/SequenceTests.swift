@@ -133,7 +133,7 @@ import Testing
     func outputs(_ indices: [Int], _ noise: Feed.Noise?) throws -> [Double] {
       let run = try network.run(Backprop(), on: Self.dropoutFeed(indices, noise))
       run.runAll()
-      return run.value(of: "y").values
+      return run["y"].value.values
     }
     let noise = Feed.Noise(seed: 7, epoch: 1, batch: 3)
     let y = try outputs(Array(0..<50), noise)
@@ -160,7 +160,7 @@ import Testing
     let network = try Network(Self.dropoutModel(), on: Reference(), seed: 1)
     let run = try network.run(FixedPredictions(steps: 50, rate: 0.5), on: feed, gradientOf: ["x"])
     run.runAll()
-    let values = run.value(of: "y").values
+    let values = run["y"].value.values
     // y = f x and ∂L/∂x = f y, with x = 1 and so f = y.
     expectClose(run.gradient(ofInput: "x").values, values.map { $0 * $0 }, within: 1e-12, "gradient of the input")
   }

@@ -164,7 +164,7 @@ extension Network {
     run.runAll()
     let fed = Set(graph.losses.map(\.prediction))
     return graph.vertices.filter { !fed.contains($0.result) && $0.kind != .parametric }.reduce(0) { largest, vertex in
-      run.message(of: vertex.name).values.reduce(largest) { max($0, $1.magnitude) }
+      run[vertex.name].message.values.reduce(largest) { max($0, $1.magnitude) }
     }
   }
 }

@@ -76,7 +76,7 @@ package struct ScalarExperiment: PaperExperiment {
     func messages(_ run: InferenceRun) -> [Double] {
       // Deterministic messages belong to the present state only once a gradient has been asked for.
       let ofInputs = inputs.map { -run.gradient(ofInput: $0).values[0] }
-      return ofInputs + vertices.map { run.message(of: $0).values[0] }
+      return ofInputs + vertices.map { run[$0].message.values[0] }
     }
     let backprop = try network.run(Backprop(), on: feed, gradientOf: inputs)
     backprop.runAll()
@@ -106,7 +106,7 @@ package struct ScalarExperiment: PaperExperiment {
       step += 1
     }
     return Result(
-      value: run.value(of: "y").values[0], steps: steps,
+      value: run["y"].value.values[0], steps: steps,
       trajectories: (inputs + vertices).enumerated().map { index, vertex in
         Trajectory(
           vertex: vertex, exact: exact[index], messages: noted.map { $0[index] }, updates: updates[index])

@@ -13,13 +13,14 @@ public struct Backprop: Rule {
     let graph = plan.graph
     var wanted = plan.closingValues
     wanted.formUnion(graph.vertices.map(\.result))
-    let sweep = Sweep(
-      plan, messages: plan.messages, wanted: wanted, lossMessages: graph.losses.indices.map(plan.lossMessage))
+    let lossMessages = graph.losses.indices.map(plan.lossMessage)
+    let sweep = Sweep(plan, messages: plan.messages, wanted: wanted, lossMessages: lossMessages)
     for vertex in graph.vertices.indices.reversed() where graph.vertices[vertex].kind != .parametric {
       sweep.messages[vertex] = plan.message(of: vertex, from: sweep)
       plan.messages[vertex] = sweep.messages[vertex]
     }
     plan.begin(.close)
     plan.writeGradients(sweep)
+    plan.writeMonitor(moving: [], lossMessages: lossMessages)
   }
 }

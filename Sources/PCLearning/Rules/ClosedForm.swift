@@ -35,6 +35,7 @@ struct ClosedForm {
     plan.begin(.close)
     plan.writeGradients(
       Sweep(plan, messages: plan.messages, wanted: plan.closingValues, lossMessages: lossMessages))
+    plan.writeMonitor(moving: plan.freeVertices, lossMessages: lossMessages)
   }
 
   private func write(_ block: [Int], _ lossMessages: [Term], _ plan: PlanBuilder) {

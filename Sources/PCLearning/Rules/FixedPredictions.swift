@@ -179,8 +179,7 @@ extension FixedPredictions {
     plan.writeLosses()
     let lossMessages = graph.losses.indices.map(plan.lossMessage)
     let isReached = graph.vertexIsReached()
-    let batched = graph.batchedVertices
-    let relaxed = batched.filter { graph.vertices[$0].kind == .relaxed && isReached[$0] }
+    let relaxed = graph.batchedVertices.filter { graph.vertices[$0].kind == .relaxed && isReached[$0] }
     var states: [Int: Term] = [:]
     for vertex in relaxed { states[vertex] = makeState(of: vertex, plan) }
 
@@ -230,23 +229,7 @@ extension FixedPredictions {
     plan.begin(.close, receiving: blocks.count > 1 ? [.batch, .step] : [.step])
     plan.writeGradients(
       last ?? Sweep(plan, messages: held, wanted: plan.closingValues, lossMessages: lossMessages))
-
-    guard plan.isMonitored else { return }
-    plan.begin(.monitor)
-    let final = Sweep(
-      plan, messages: plan.messages, wanted: Set(relaxed.map { graph.vertices[$0].result }),
-      lossMessages: lossMessages)
-    var errors: [Int: Term] = [:]
-    var residuals: [Int: Term] = [:]
-    for vertex in batched {
-      guard let message = plan.messages[vertex] else { continue }
-      errors[vertex] = plan.energyError(of: vertex, message: message)
-      guard relaxed.contains(vertex), !isWhollyClamped(graph.vertices[vertex]) else { continue }
-      let sum = plan.sum(final.arriving(at: graph.vertices[vertex].result), name: plan.name(vertex, "arriving"))
-      let residual = sum.map { plan.emit.subtract($0, message) } ?? message
-      residuals[vertex] = plan.clamping(vertex, residual) { _ in plan.zero(like: vertex) }
-    }
-    plan.writeMonitor(errors: errors, residuals: residuals)
+    plan.writeMonitor(moving: plan.freeVertices, lossMessages: lossMessages)
   }
 
   /// The message that steps move: 0 at first, and at clamped elements their error.

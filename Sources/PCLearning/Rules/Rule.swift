@@ -45,7 +45,7 @@ extension Rule {
 /// ```swift
 /// let run = try network.run(rule, on: feed)
 /// rule.initialise(run)
-/// for _ in 0..<10 { rule.step(run); print(run.message(of: "conv1").norm) }
+/// for _ in 0..<10 { rule.step(run); print(run["conv1"].message.norm) }
 /// print(rule.result(run))            // step limit after 10 steps, energy …, residual …
 /// ```
 public protocol IterativeRule: Rule {

@@ -95,23 +95,9 @@ public struct StandardPredictiveCoding: IterativeRule {
     let closing = evaluate(wanted: plan.closingValues)
     for vertex in batched { plan.messages[vertex] = closing.messages[vertex] }
     plan.writeGradients(closing)
-
     guard plan.isMonitored else { return }
     plan.begin(.monitor)
-    let final = Sweep(
-      plan, messages: closing.messages, wanted: Set(relaxed.map { graph.vertices[$0].result }),
-      lossMessages: graph.losses.indices.map(plan.lossMessage))
-    var errors: [Int: Term] = [:]
-    var residuals: [Int: Term] = [:]
-    for vertex in batched {
-      guard let message = closing.messages[vertex] else { continue }
-      errors[vertex] = plan.energyError(of: vertex, message: message)
-      guard relaxed.contains(vertex) else { continue }
-      let sum = plan.sum(final.arriving(at: graph.vertices[vertex].result), name: plan.name(vertex, "arriving"))
-      let residual = sum.map { plan.emit.subtract($0, message) } ?? message
-      residuals[vertex] = plan.clamping(vertex, residual) { _ in plan.zero(like: vertex) }
-    }
-    plan.writeMonitor(errors: errors, residuals: residuals)
+    plan.writeMonitor(moving: relaxed, lossMessages: graph.losses.indices.map(plan.lossMessage))
     plan.writeFinalLosses()
   }
 }

@@ -55,6 +55,17 @@ public final class Trainer {
   /// How many batches one update takes the gradients of together: their mean, or with the reduction `sum` their sum. Clipping
   /// limits what they make together. Batches that are left at the end of a run wait for the next.
   public let accumulation: Int
+  /// Told of each step of inference on a batch, before its update, with the run to look at.
+  ///
+  /// Watching changes no result to the last bit: the batch is inferred once more beside training, in memory of its own that
+  /// holds all that can be looked at. So a step of training takes more than twice as long while this or `onTrainingStep` is set.
+  ///
+  /// ```swift
+  /// trainer.onInferenceStep = { step, run in print(step.step, step.energy, run["conv1"].message.norm) }
+  /// ```
+  public var onInferenceStep: ((InferenceStep, InferenceRun) -> Void)?
+  /// Told of each training step once it is made.
+  public var onTrainingStep: ((TrainingStep) -> Void)?
   /// Batches learned from so far, each of which is an update unless gradients are accumulated.
   public private(set) var updateCount = 0
   /// The pass that is under way, or the last one where it is complete.
@@ -151,6 +162,7 @@ public final class Trainer {
     try carried.fill(&feed, for: graph)
     if feed.noise == nil { feed.noise = .init(seed: network.seed, epoch: 0, batch: updateCount) }
     try feed.check(graph, largest: network.backend.largestNumber)
+    let watched = onInferenceStep == nil && onTrainingStep == nil ? nil : try watchInference(on: feed)
     let (key, plan) = try trainingPlan(for: feed)
     let executable = try network.executable(key, plan, batchSize: feed.count)
     var scheduled = optimizer
@@ -173,7 +185,21 @@ public final class Trainer {
     carried.read(plan, executable)
     run(executable, plan.script(waiting + 1 == accumulation ? [.accumulate, .update] : [.accumulate]))
     updateCount += 1
+    if let watched {
+      onTrainingStep?(TrainingStep(step: updateCount, loss: report.loss, inference: watched))
+    }
     return report
+  }
+
+  /// Where inference on a batch ends at the present parameters, each step told on the way.
+  private func watchInference(on feed: Feed) throws -> InferenceStep {
+    let run = try network.run(rule, on: feed, isMonitored: true)
+    if let onInferenceStep {
+      run.runAll { onInferenceStep($0, run) }
+    } else {
+      run.runAll()
+    }
+    return run.measure()
   }
 
   /// The plan of a training step on a feed, by default on one of the usual length.

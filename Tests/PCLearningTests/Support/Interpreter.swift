@@ -15,6 +15,8 @@ final class Interpreter {
   struct Outcome {
     /// By vertex; zeros where nothing arrives.
     var messages: [[Double]]
+    /// v − p by vertex, where it is relaxed or held; 0 elsewhere.
+    var errors: [[Double]]
     /// ∂F/∂θ, by path.
     var gradients: [String: [Double]]
     /// ∂F/∂input, by name.
@@ -118,10 +120,12 @@ final class Interpreter {
       total + entry.0.weight * entry.1.value(values[entry.0.prediction], values[entry.0.target])
     }
     var residual = 0.0
+    var errors = messages.map { $0.map { _ in 0.0 } }
     for (index, vertex) in graph.vertices.enumerated() {
       for k in messages[index].indices where relaxed.contains(index) || isHeld(index, k) {
         let error = messages[index][k]
         energy += error * error / 2
+        errors[index][k] = error
         if !isHeld(index, k) {
           residual += (arriving[vertex.result][k] - error) * (arriving[vertex.result][k] - error)
         }
@@ -131,7 +135,7 @@ final class Interpreter {
       Dictionary(uniqueKeysWithValues: entries.map { ($0.0, arriving[$0.1].map { -$0 }) })
     }
     return Outcome(
-      messages: messages, gradients: gradients(graph.parameters.filter(\.isTrainable).map { ($0.name, $0.value) }),
+      messages: messages, errors: errors, gradients: gradients(graph.parameters.filter(\.isTrainable).map { ($0.name, $0.value) }),
       inputGradients: gradients(graph.inputs.map { ($0.name, $0.value) }), energy: energy / Double(batchSize),
       residual: (residual / Double(batchSize)).squareRoot())
   }
