@@ -100,6 +100,13 @@ extension Settings {
   /// The images of the data set as it was published.
   var task: ImageTask { ImageTask(inputShape: dataset.inputShape, classes: dataset.classes) }
 
+  /// The task and how many examples there are to learn from, as the data set was published; one's own data are read for it.
+  func dataTask() throws -> (task: ImageTask, trainingCount: Int) {
+    guard let ownData else { return (task, dataset.trainingCount) }
+    let own = try ownData.load(seed: seeds[0])
+    return (ImageTask(own), own.training.count)
+  }
+
   /// The model for a task, by default the data set's as it was published; reads no data.
   ///
   /// - Throws: a `ModelError` where the model does not fit the images.

@@ -1,6 +1,7 @@
 import PCDatasets
 import PCGraphs
 import PCLearning
+import PCModels
 
 /// A graph as a list of vertices, with what inference and learning need to know of each.
 public struct Inspection: Sendable {
@@ -33,19 +34,24 @@ public struct Inspection: Sendable {
   /// The rule, and the bytes that the backend takes for inference by it on one batch; nil unless measured.
   public var inference: (rule: RuleSettings, byteCount: Int)?
 
-  /// The model of the settings, under their first rule; reads no data.
-  public init(_ settings: Settings) throws {
-    let dataset = settings.dataset
-    guard settings.batchSize <= dataset.trainingCount else {
-      throw DataError.batchSize(dataset: dataset.rawValue, size: settings.batchSize, count: dataset.trainingCount)
+  /// The model of the settings, under their first rule; reads no data but one's own.
+  public init(_ settings: Settings) throws { self = try Self.of(settings).inspection }
+
+  /// The same, with the graph.
+  package static func of(_ settings: Settings) throws -> (inspection: Inspection, graph: Graph) {
+    let (task, count) = try settings.dataTask()
+    guard settings.batchSize <= count else {
+      throw DataError.batchSize(dataset: settings.dataName, size: settings.batchSize, count: count)
     }
-    let model = try settings.makeModel()
+    let model = try settings.makeModel(task)
     try settings.checkMemory(of: model.graph)
     let backend = try settings.makeBackend()
-    self.init(model.graph, batchSize: settings.batchSize, scalarSize: settings.backend == .cpu ? 4 : 8)
+    var inspection = Inspection(
+      model.graph, batchSize: settings.batchSize, scalarSize: settings.backend == .cpu ? 4 : 8)
     let rule = settings.rules[0]
     let network = try Network(model, on: backend, seed: settings.seeds[0])
-    inference = (rule, try network.byteCount(rule.rule, batchSize: settings.batchSize))
+    inspection.inference = (rule, try network.byteCount(rule.rule, batchSize: settings.batchSize))
+    return (inspection, model.graph)
   }
 
   /// The vertices of any graph, without a rule to run.

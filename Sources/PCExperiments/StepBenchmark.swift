@@ -58,13 +58,13 @@ public struct StepBenchmark: Sendable {
   }
 
   /// Makes `count` steps of the settings' first rule on a batch of random numbers, after two that prepare them, and one more
-  /// that is profiled. Reads no data.
+  /// that is profiled. Reads no data but one's own, for their shape.
   ///
   /// - Throws: what making the model, the backend and the steps throws.
   public init(_ settings: Settings, count: Int) throws {
     rule = settings.rules[0]
     batchSize = settings.batchSize
-    let model = try settings.makeModel()
+    let model = try settings.makeModel(settings.dataTask().task)
     try rule.rule.check(model.graph)
     try settings.checkMemory(of: model.graph)
     let backend = try settings.makeBackend()

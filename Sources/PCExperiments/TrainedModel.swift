@@ -35,6 +35,8 @@ public struct TrainedModel {
     public var mean: Float
     /// See `mean`.
     public var deviation: Float
+    /// The seed that drew the test part of one's own data; nil for a data set.
+    public var testSeed: UInt64?
 
     init(_ experiment: Experiment) {
       model = experiment.settings.model.rawValue
@@ -44,6 +46,7 @@ public struct TrainedModel {
       inputShape = experiment.data.training.inputShape
       classes = experiment.data.training.classes
       (mean, deviation) = experiment.data.training.scaling
+      testSeed = experiment.settings.ownData.map { _ in experiment.settings.seeds[0] }
     }
   }
 
@@ -115,24 +118,40 @@ public struct TrainedModel {
   /// Loss, accuracies and confusions on examples as the data set has them.
   ///
   /// - Throws: a `SettingsError` where the examples are not of the shape or the number of classes that the model takes.
-  public func evaluate(_ data: Dataset) throws -> Measurement {
-    guard data.inputShape == net.inputShape, data.classes == net.classes else {
-      throw SettingsError(
-        "The model takes examples of shape \(net.inputShape) in \(net.classes) classes; \(data.name) has "
-          + "\(data.inputShape) in \(data.classes).")
-    }
+  public func evaluate(_ data: Dataset) throws -> Measurement { try evaluate([data], allowingFewerClasses: false) }
+
+  /// The same on several sets of examples together.
+  ///
+  /// - Parameter allowingFewerClasses: whether the last classes may be without an example, as in files that do not say how
+  ///   many there are.
+  package func evaluate(_ parts: [Dataset], allowingFewerClasses: Bool) throws -> Measurement {
     var matrix = ConfusionMatrix(labels: (0..<net.classes).map(String.init))
     var hits = 0
     let k = min(5, net.classes)
-    let feeds = try data.normalized(mean: net.mean, deviation: net.deviation).feeds(
-      batchSize: min(256, data.count), for: network.graph)
-    let evaluation = try network.evaluate(feeds) { feed, outputs in
-      guard case .integers(let labels)? = feed.arrays["label"] else { return }
-      matrix.add(scores: outputs.map(Float.init), labels: labels)
-      hits += topHits(scores: outputs, labels: labels, k: k)
+    var total = Evaluation(loss: 0, accuracy: 0, lossPerLabel: 0)
+    let count = parts.reduce(0) { $0 + $1.count }
+    for data in parts {
+      guard data.inputShape == net.inputShape,
+        data.classes == net.classes || allowingFewerClasses && data.classes < net.classes
+      else {
+        throw SettingsError(
+          "The model takes examples of shape \(net.inputShape) in \(net.classes) classes; \(data.name) has "
+            + "\(data.inputShape) in \(data.classes).")
+      }
+      let feeds = try data.normalized(mean: net.mean, deviation: net.deviation).feeds(
+        batchSize: min(256, data.count), for: network.graph)
+      let evaluation = try network.evaluate(feeds) { feed, outputs in
+        guard case .integers(let labels)? = feed.arrays["label"] else { return }
+        matrix.add(scores: outputs.map(Float.init), labels: labels)
+        hits += topHits(scores: outputs, labels: labels, k: k)
+      }
+      let share = Double(data.count) / Double(count)
+      total.loss += share * evaluation.loss
+      total.accuracy += share * evaluation.accuracy
+      total.lossPerLabel += share * evaluation.lossPerLabel
     }
     return Measurement(
-      evaluation: evaluation, topAccuracy: Double(hits) / Double(data.count), k: k, confusion: matrix,
+      evaluation: total, topAccuracy: Double(hits) / Double(count), k: k, confusion: matrix,
       isProbabilistic: net.loss == LossKind.crossEntropy.rawValue)
   }
 

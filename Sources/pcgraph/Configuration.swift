@@ -116,7 +116,7 @@
         "hidden": settings.hidden.map { .array($0.map { .integer($0) }) } ?? .null,
         "loss": .string(settings.loss.rawValue), "dataset": .string(settings.dataset.rawValue),
         "data-dir": text(settings.dataDirectory), "data": text(own.data), "labels": text(own.labels),
-        "label-column": text(own.labelColumn), "test-share": .number(own.testShare), "augment": text(own.augment),
+        "label-column": text(own.labelColumn), "test-share": .number(own.testShare), "augment": text(training.augment),
         "batch-size": .integer(settings.batchSize),
         "seed": .integer(settings.seeds[0]), "backend": .string(settings.backend.rawValue),
         "threads": whole(settings.threads), "isa": text(settings.instructionSet?.rawValue),

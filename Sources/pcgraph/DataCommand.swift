@@ -10,14 +10,26 @@
 
     struct List: ParsableCommand {
       static let configuration = CommandConfiguration(
-        abstract: "The files of each data set: size, address, SHA-256 digest.")
+        abstract: "The files of each data set: size, address, SHA-256 digest.",
+        discussion: """
+          EXAMPLE
+            pcgraph data list
+          """)
+
+      @OptionGroup var output: FormatOption
 
       func run() throws {
         try reportingFailure {
+          let format = try output.format()
           for dataset in NamedDataset.allCases {
-            printResult("\(dataset.rawValue)\(dataset.publishedFiles.isEmpty ? "  built in" : "")")
-            for file in dataset.publishedFiles {
-              printResult("  \(file.address)  \(file.size) bytes\n    \(file.digest)")
+            let files = dataset.publishedFiles
+            switch format {
+            case .text:
+              printResult("\(dataset.rawValue)\(files.isEmpty ? "  built in" : "")")
+              for file in files { printResult("  \(file.address)  \(file.size) bytes\n    \(file.digest)") }
+            case .json:
+              printResult(
+                "\(JSON.object([("dataset", .string(dataset.rawValue)), ("files", .array(files.map(\.json)))]))")
             }
           }
         }
@@ -36,17 +48,22 @@
           """)
 
       @OptionGroup var chosen: ChosenDataset
+      @OptionGroup var output: FormatOption
 
       func run() throws {
         try reportingFailure {
+          let format = try output.format()
           let (files, folder) = try chosen.files()
           for file in files {
             printToStandardError("\(file.address), \(file.size) bytes")
             try file.fetch(into: folder)
-            printResult("\(folder)/\(file.name)")
+            let path = "\(folder)/\(file.name)"
+            switch format {
+            case .text: printResult(path)
+            case .json: printResult("\(JSON.object([("path", .string(path))] + file.members))")
+            }
             if file.isArchive {
-              printToStandardError(
-                "Unpack it: tar -xzf \(shellQuoted("\(folder)/\(file.name)")) -C \(shellQuoted(folder))")
+              printToStandardError("Unpack it: tar -xzf \(shellQuoted(path)) -C \(shellQuoted(folder))")
             }
           }
         }
@@ -56,30 +73,61 @@
     struct Verify: ParsableCommand {
       static let configuration = CommandConfiguration(
         abstract: "Compare a data set's files with the published digests.",
-        discussion: "Ends with the exit code 1 unless all files are there as published.")
+        discussion: """
+          Ends with the exit code 1 unless all files are there as published.
+
+          EXAMPLE
+            pcgraph data verify mnist --data-dir data
+          """)
 
       @OptionGroup var chosen: ChosenDataset
+      @OptionGroup var output: FormatOption
 
       func run() throws {
         try reportingFailure {
+          let format = try output.format()
           let (files, folder) = try chosen.files()
           var isWhole = true
           for file in files {
             let state = try file.state(in: folder)
             if state != .whole { isWhole = false }
-            let words =
+            let (name, words) =
               switch state {
-              case .whole: "as published"
-              case .missing: "missing"
-              case .partial(let size): "fetched in part, \(size) of \(file.size) bytes"
-              case .different(let difference): "not the published file: \(difference)"
+              case .whole: ("whole", "as published")
+              case .missing: ("missing", "missing")
+              case .partial(let size): ("partial", "fetched in part, \(size) of \(file.size) bytes")
+              case .different(let difference): ("different", "not the published file: \(difference)")
               }
-            printResult("\(folder)/\(file.name): \(words)")
+            let path = "\(folder)/\(file.name)"
+            switch format {
+            case .text: printResult("\(path): \(words)")
+            case .json:
+              printResult(
+                "\(JSON.object([("path", .string(path)), ("state", .string(name)), ("explanation", .string(words))]))")
+            }
           }
           guard isWhole else { throw ExitCode.failure }
         }
       }
     }
+  }
+
+  extension PublishedFile {
+    fileprivate var members: [(key: String, value: JSON)] {
+      [("address", .string(address)), ("bytes", .integer(size)), ("sha256", .string(digest))]
+    }
+
+    fileprivate var json: JSON { .object([("name", .string(name))] + members) }
+  }
+
+  /// How results are printed.
+  struct FormatOption: ParsableArguments {
+    @Option(
+      name: .customLong("format"), help: "text, or json: one object a line on standard output.",
+      completion: .list(OutputFormat.names))
+    var name = OutputFormat.text.rawValue
+
+    func format() throws -> OutputFormat { try OutputFormat(named: name) }
   }
 
   struct ChosenDataset: ParsableArguments {

@@ -27,8 +27,12 @@
         Loss, accuracy, how often the label is among the five highest outputs, perplexity, and with json the confusion \
         matrix: for each class, in order, how often its examples were taken for each class.
 
+        With --data the examples are your own, as pcgraph train takes them: what it held out as a test part is held out \
+        here, by the run's seed. Of a file with other examples than those learned from, take --part all.
+
         EXAMPLE
           pcgraph evaluate run
+          pcgraph evaluate run --data new.npz --part all
         """)
 
     @OptionGroup var trained: TrainedOptions
@@ -41,14 +45,16 @@
     @Option(help: ArgumentHelp("The folder of the data set's files.", valueName: "D"), completion: .directory)
     var dataDir: String?
 
-    @Option(help: "test or training.", completion: .list(NamedPart.names))
+    @OptionGroup var own: OwnDataOptions
+
+    @Option(help: "test, training, or all of both.", completion: .list(NamedPart.names))
     var part = NamedPart.test.rawValue
 
     @Option(help: "text, or json: one object on standard output.", completion: .list(OutputFormat.names))
     var format = OutputFormat.text.rawValue
 
     enum NamedPart: String, Named {
-      case test, training
+      case test, training, all
       static let noun = "part"
     }
 
@@ -57,14 +63,30 @@
         let format = try OutputFormat(named: format)
         let part = try NamedPart(named: part)
         let asked = try dataset.map { try NamedDataset(named: $0) }
+        let files = try own.files()
+        guard asked == nil || files == nil else {
+          throw SettingsError("--dataset and --data both say which examples; give one of them.")
+        }
         let model = try trained.load()
-        let data = try (asked ?? NamedDataset(named: model.net.dataset)).load(directory: dataDir)
-        let found = try model.evaluate(part == .test ? data.test : data.training)
+        let data = try files?.load(seed: model.net.testSeed ?? 0) ?? model.dataset(asked).load(directory: dataDir)
+        let parts = part == .all ? [data.training, data.test] : [part == .test ? data.test : data.training]
+        let found = try model.evaluate(parts, allowingFewerClasses: files != nil)
         switch format {
         case .text: printResult("\(found.table)")
         case .json: printResult("\(found.json)")
         }
       }
+    }
+  }
+
+  extension TrainedModel {
+    /// The data set asked for, or the one that the net learned from.
+    fileprivate func dataset(_ asked: NamedDataset?) throws -> NamedDataset {
+      if let asked { return asked }
+      guard let known = NamedDataset(rawValue: net.dataset) else {
+        throw SettingsError("The net learned from \(net.dataset); say with --data where the examples are.")
+      }
+      return known
     }
   }
 

@@ -20,6 +20,7 @@
     var rule = NamedRule.fixed.rawValue
 
     @OptionGroup var model: ModelOptions
+    @OptionGroup var own: OwnDataOptions
     @OptionGroup var inference: InferenceOptions
 
     @Option(
@@ -33,6 +34,7 @@
         let format = try model.outputFormat()
         var choices = Choices(rules: [try NamedRule(named: rule)])
         try model.apply(to: &choices)
+        try own.apply(to: &choices)
         try inference.apply(to: &choices)
 
         let session = try Session(choices, output: output)

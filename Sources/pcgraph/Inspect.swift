@@ -8,7 +8,7 @@
       discussion: """
         For every vertex its kind, the shape of its value, the numbers of relaxed vertices that its message crosses \
         (depths), the numbers in its parameters, and the memory of value, message and parameters for one batch. Reads no \
-        data.
+        data but those of --data.
 
         EXAMPLE
           pcgraph inspect --model branching --svg -
@@ -19,6 +19,7 @@
     var rule = NamedRule.fixed.rawValue
 
     @OptionGroup var model: ModelOptions
+    @OptionGroup var own: OwnDataOptions
     @OptionGroup var inference: InferenceOptions
 
     @Option(
@@ -42,6 +43,7 @@
         let format = try model.outputFormat()
         var choices = Choices(rules: [try NamedRule(named: rule)])
         try model.apply(to: &choices)
+        try own.apply(to: &choices)
         try inference.apply(to: &choices)
         warnIfUnoptimized()
         let settings = try Settings(choices)
@@ -56,10 +58,9 @@
           }
           return
         }
-        let graph = try settings.makeModel().graph
-        let inspection = try Inspection(settings)
+        let (inspection, graph) = try Inspection.of(settings)
 
-        let picture = GraphPicture(title: "\(settings.model.rawValue) on \(settings.dataset.rawValue)", graph)
+        let picture = GraphPicture(title: "\(settings.model.rawValue) on \(settings.dataName)", graph)
         let isStreamed = try writeTexts(
           [(dot, picture.dot), (svg, picture.svg.document)], format,
           orElse: "Standard output takes one drawing or the JSON lines; give a drawing a file of its own.")

@@ -97,7 +97,7 @@
     }
   }
 
-  /// Examples of one's own, and how training images are changed.
+  /// Examples of one's own.
   struct OwnDataOptions: ParsableArguments {
     @Option(
       help: ArgumentHelp(
@@ -126,23 +126,15 @@
         valueName: "share"))
     var testShare: Double?
 
-    @Option(
-      help: ArgumentHelp(
-        "crop, flip or both between commas: moves training images by up to 4 pixels, mirrors half of them.",
-        valueName: "list"))
-    var augment: String?
-
-    var files: ArrayFiles? {
-      data.map { ArrayFiles($0, labels: labels, labelColumn: labelColumn, testShare: testShare ?? 0.2) }
-    }
-
-    func apply(to choices: inout Choices) throws {
+    /// The files, where some were named.
+    func files() throws -> ArrayFiles? {
       guard data != nil || labels == nil && labelColumn == nil && testShare == nil else {
         throw SettingsError("--labels, --label-column and --test-share go with --data, which is missing.")
       }
-      choices.ownData = files
-      choices.augmentation = try augment.map { try Augmentation(named: $0) }
+      return data.map { ArrayFiles($0, labels: labels, labelColumn: labelColumn, testShare: testShare ?? 0.2) }
     }
+
+    func apply(to choices: inout Choices) throws { choices.ownData = try files() }
   }
 
   /// How a rule infers.
@@ -188,6 +180,12 @@
       help: ArgumentHelp("Ends each run after so many training steps, in the middle of an epoch too.", valueName: "N")
     )
     var maxSteps: Int?
+
+    @Option(
+      help: ArgumentHelp(
+        "crop, flip or both between commas: moves training images by up to 4 pixels, mirrors half of them.",
+        valueName: "list"))
+    var augment: String?
 
     @Option(
       help: ArgumentHelp(
@@ -285,6 +283,7 @@
     func apply(to choices: inout Choices) throws {
       choices.epochs = epochs
       choices.maximalSteps = maxSteps
+      choices.augmentation = try augment.map { try Augmentation(named: $0) }
       choices.optimizer = try optimizer.map { try NamedOptimizer(named: $0) }
       if let learningRate {
         choices.learningRate = try PerRule(learningRate, option: "--learning-rate", kind: "a number") { Double($0) }

@@ -29,6 +29,7 @@
     var operations = false
 
     @OptionGroup var model: ModelOptions
+    @OptionGroup var own: OwnDataOptions
     @OptionGroup var inference: InferenceOptions
 
     @Option(
@@ -60,11 +61,16 @@
     private func makeTrace() throws -> Trace {
       let isScalar = model.model == "scalar"
       guard isScalar || !operations else { throw SettingsError("--operations goes with --model scalar.") }
+      let files = try own.files()
+      guard !isScalar || files == nil else {
+        throw SettingsError("--model scalar has an input of its own; --data goes with the models that learn.")
+      }
       var choices = Choices(rules: [try NamedRule(named: rule)])
       var options = model
       // The scalar graph takes numbers and is none of the models that learn from images.
       if isScalar { options.model = NamedModel.mlp.rawValue }
       try options.apply(to: &choices)
+      choices.ownData = files
       try inference.apply(to: &choices)
       choices.batchSize = 1
       let settings = try Settings(choices)
