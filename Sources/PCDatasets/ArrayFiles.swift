@@ -175,76 +175,33 @@ private func label(_ number: Double) -> Int32? {
 // MARK: - Tables
 
 extension ArrayFiles {
-  /// Numbers between commas, lines ending in a line feed, with a carriage return before it or not. Empty lines are passed
-  /// over. A cell may stand in double quotes; commas and line feeds within them are not for tables of numbers.
   private func table() throws(DataError) -> Part {
-    let bytes = try readData(path)
-    guard let text = String(validating: bytes, as: UTF8.self) else { throw .notUTF8(path: path) }
-    var heading: [Substring]?
-    var width: Int?
-    var labelIndex = 0
+    let file = try CSVFile(path: path)
+    let labelIndex = try labelIndex(file)
+    guard file.width > 1 else { throw file.first.bad(0, "a label and at least one number in each line") }
     var numbers: [Float] = []
     var labels: [Int32] = []
-
-    for (lineIndex, whole) in text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
-      .enumerated()
-    {
-      let cells = whole.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false)
-        .map { trimmed(Substring($0)) }
-      if cells.count == 1, cells[0].isEmpty { continue }
-      func bad(_ column: Int, _ expected: String) -> DataError {
-        .badCell(
-          path: path, line: lineIndex + 1, column: column + 1, text: String(cells[column].prefix(30)),
-          expected: expected)
-      }
-      guard let width else {
-        width = cells.count
-        let isHeading = cells.allSatisfy { Double($0) == nil }
-        if isHeading { heading = cells }
-        labelIndex = try self.labelIndex(heading, count: cells.count)
-        guard cells.count > 1 else { throw bad(0, "a label and at least one number in each line") }
-        if isHeading { continue }
-        try append(cells)
-        continue
-      }
-      guard cells.count == width else {
-        throw .unusable(
-          path: path,
-          problem: "has \(cells.count) cells in line \(lineIndex + 1), but \(width) in the first; give all as many")
-      }
-      try append(cells)
-
-      func append(_ cells: [Substring]) throws(DataError) {
-        for (column, cell) in cells.enumerated() {
-          if column == labelIndex {
-            guard let label = Double(cell).flatMap(label) else {
-              throw bad(column, "a label, a whole number from 0 to \(largestLabel),")
-            }
-            labels.append(label)
-          } else {
-            guard let number = Float(cell), number.isFinite else { throw bad(column, "a finite number") }
-            numbers.append(number)
-          }
+    try file.forEachRow { row throws(DataError) in
+      for (column, cell) in row.cells.enumerated() {
+        guard column == labelIndex else {
+          numbers.append(try row.number(column))
+          continue
         }
+        guard let label = Double(cell).flatMap(label) else {
+          throw row.bad(column, "a label, a whole number from 0 to \(largestLabel),")
+        }
+        labels.append(label)
       }
     }
-    guard !labels.isEmpty, let width else { throw .empty(source: path) }
-    return Part(.reals(numbers), labels: labels, shape: [1, 1, width - 1])
+    guard !labels.isEmpty else { throw .empty(source: path) }
+    return Part(.reals(numbers), labels: labels, shape: [1, 1, file.width - 1])
   }
 
-  private func labelIndex(_ heading: [Substring]?, count: Int) throws(DataError) -> Int {
-    guard let labelColumn else { return count - 1 }
-    if let index = heading?.firstIndex(where: { $0 == labelColumn }) { return index }
-    if let number = Int(labelColumn), 1...count ~= number { return number - 1 }
-    throw .missingColumn(path: path, column: labelColumn, headings: heading?.map(String.init) ?? [], count: count)
+  private func labelIndex(_ file: CSVFile) throws(DataError) -> Int {
+    guard let labelColumn else { return file.width - 1 }
+    let headings = file.hasHeading ? file.first.cells.map(String.init) : []
+    if let index = headings.firstIndex(of: labelColumn) { return index }
+    if let number = Int(labelColumn), 1...file.width ~= number { return number - 1 }
+    throw .missingColumn(path: path, column: labelColumn, headings: headings, count: file.width)
   }
-}
-
-/// The cell without the blanks and the quotes around it.
-private func trimmed(_ cell: Substring) -> Substring {
-  func isBlank(_ character: Character) -> Bool { character == " " || character == "\t" || character == "\r" }
-  var cell = cell.drop(while: isBlank)
-  while let last = cell.last, isBlank(last) { cell.removeLast() }
-  if cell.count >= 2, cell.first == "\"", cell.last == "\"" { cell = cell.dropFirst().dropLast() }
-  return cell
 }

@@ -130,7 +130,8 @@ package final class CheckpointFolder {
       let found = run == path ? Contents.training : .comparison
       guard found == contents else {
         throw SettingsError(
-          "\(place) holds a run of pcgraph \(found.rawValue), which alone can go on with it; choose another output folder.")
+          "\(place) holds a run of pcgraph \(found.rawValue), which alone can go on with it; choose another output folder."
+        )
       }
     }
     made = try makeFolders(path)

@@ -1,3 +1,4 @@
+import PCDatasets
 import PCInterchange
 
 /// Rows of numbers in a `.npy` or a `.csv` file: examples that come from elsewhere, and what a net makes of them.
@@ -14,46 +15,30 @@ package struct NumberTable: Sendable, Equatable {
     self.rowSize = rowSize
   }
 
-  /// Reads a file by its name's end: in `.npy` the first axis counts the rows; in `.csv` a line is a row, with commas
-  /// between its numbers, and a first line without any number is a heading.
+  /// Reads a file by its name's end: in `.npy` the first axis counts the rows; in `.csv` a line is a row (see `CSVFile`).
   ///
-  /// - Throws: a `FileError` or `FormatError` where it cannot be read, a `SettingsError` where it holds no finite numbers or
-  ///   rows of different lengths.
+  /// - Throws: a `FileError`, `FormatError` or `DataError` where it cannot be read or holds rows of different lengths, a
+  ///   `SettingsError` where it holds no finite numbers.
   package init(path: String) throws {
+    var values: [Float] = []
     if path.hasSuffix(".csv") {
-      try self.init(csv: String(decoding: readFile(path), as: UTF8.self), source: path)
+      let file = try CSVFile(path: path)
+      try file.forEachRow { row throws(DataError) in
+        for column in row.cells.indices { values.append(try row.number(column)) }
+      }
+      guard !values.isEmpty else { throw SettingsError("\(path) holds no numbers.") }
+      self.init(values: values, rowSize: file.width)
     } else {
       let array = try NamedArray(npyPath: path, name: "array")
-      guard let rows = array.shape.first, rows > 0, array.shape.count > 1, array.values.doubles.count > 0 else {
+      values = array.values.doubles.map(Float.init)
+      guard let rows = array.shape.first, rows > 0, array.shape.count > 1, !values.isEmpty else {
         throw SettingsError(
           "\(path) has the shape \(array.shape); it takes one of [rows, …] with at least one number.")
       }
-      self.init(values: array.values.doubles.map(Float.init), rowSize: array.values.doubles.count / rows)
+      self.init(values: values, rowSize: values.count / rows)
+      guard let place = values.firstIndex(where: { !$0.isFinite }) else { return }
+      throw SettingsError("\(path) holds \(values[place]) in row \(place / rowSize + 1); numbers must be finite.")
     }
-    guard let place = values.firstIndex(where: { !$0.isFinite }) else { return }
-    throw SettingsError("\(path) holds \(values[place]) in row \(place / rowSize + 1); numbers must be finite.")
-  }
-
-  package init(csv text: String, source: String) throws(SettingsError) {
-    values = []
-    rowSize = 0
-    for (index, line) in text.split(whereSeparator: \.isNewline).enumerated() {
-      let cells = line.split(separator: ",", omittingEmptySubsequences: false)
-      let numbers = cells.map { Float($0.filter { !$0.isWhitespace }) }
-      if index == 0, numbers.allSatisfy({ $0 == nil }) { continue }
-      guard let place = numbers.firstIndex(of: nil) else {
-        if rowSize == 0 { rowSize = numbers.count }
-        guard numbers.count == rowSize else {
-          throw SettingsError(
-            "Line \(index + 1) of \(source) has \(numbers.count) numbers, those before it \(rowSize); give all as many."
-          )
-        }
-        values += numbers.compactMap { $0 }
-        continue
-      }
-      throw SettingsError("Line \(index + 1) of \(source) holds \"\(cells[place].prefix(30))\", which is no number.")
-    }
-    guard rowSize > 0 else { throw SettingsError("\(source) holds no numbers.") }
   }
 
   /// Writes the file whole or not at all, in the format of its name's end.

@@ -294,15 +294,16 @@ public final class PlanBuilder {
     var errors: [Int: Term] = [:]
     var residuals: [Int: Term] = [:]
     for vertex in graph.batchedVertices {
-      guard let message = messages[vertex] else { continue }
+      let message = messages[vertex]
       guard moving.contains(vertex) else {
-        errors[vertex] = clampedError(of: vertex, message: message)
+        errors[vertex] = message.flatMap { clampedError(of: vertex, message: $0) }
         continue
       }
       errors[vertex] = message
       let sum = sum(final.arriving(at: graph.vertices[vertex].result), name: name(vertex, "arriving"))
-      let residual = sum.map { emit.subtract($0, message) } ?? message
-      residuals[vertex] = clamping(vertex, residual) { _ in self.zero(like: vertex) }
+      // Of a vertex without a message yet, all that arrives is still to come.
+      let residual = message.map { message in sum.map { emit.subtract($0, message) } ?? message } ?? sum
+      residuals[vertex] = residual.map { clamping(vertex, $0) { _ in self.zero(like: vertex) } }
     }
     func squares(_ terms: [Int: Term], factor: Double) -> [Int: Term] {
       var sums: [Int: Term] = [:]

@@ -103,7 +103,8 @@
             case .text: printResult("\(path): \(words)")
             case .json:
               printResult(
-                "\(JSON.object([("path", .string(path)), ("state", .string(name)), ("explanation", .string(words))]))")
+                "\(JSON.object([("path", .string(path)), ("state", .string(name)), ("explanation", .string(words))]))"
+              )
             }
           }
           guard isWhole else { throw ExitCode.failure }

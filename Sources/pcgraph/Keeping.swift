@@ -45,7 +45,8 @@
         display.finish()
         log?.report()
         printToStandardError(
-          "Stopped after \(stop.place); the checkpoint is in \(checkpoints?.path ?? "").\nGo on with: " + resumingCommand())
+          "Stopped after \(stop.place); the checkpoint is in \(checkpoints?.path ?? "").\nGo on with: "
+            + resumingCommand())
         throw ExitCode(128 + Interruption.signal)
       } catch {
         display.finish()

@@ -7,7 +7,10 @@ struct CommandTests {
 
   init() throws { workplace = try Workplace() }
 
-  @Test(arguments: [[], ["compare"], ["train"], ["gradients"], ["inspect"], ["trace"], ["bench"]])
+  @Test(
+    arguments: [
+      [], ["compare"], ["train"], ["gradients"], ["inspect"], ["trace"], ["bench"], ["data", "list"],
+    ])
   func `every help has an example that runs`(_ command: [String]) throws {
     let help = try workplace.pcgraph(command + ["--help"])
     #expect(help.status == 0)

@@ -202,7 +202,8 @@ struct ResumeTests {
     #expect(result.status == status, "\(result.error)")
     if signal != "KILL" {
       #expect(result.error.contains("Stopped after "), "\(result.error)")
-      #expect(result.error.contains("Go on with: pcgraph \(command) --checkpoint-every 1 --resume"), "\(result.error)")
+      #expect(
+        result.error.contains("Go on with: pcgraph \(command) --checkpoint-every 1 --resume"), "\(result.error)")
     }
     #expect(!FileManager.default.fileExists(atPath: workplace.path("run/results.json")))
 

@@ -128,8 +128,10 @@ import Testing
 
   /// h = w₁x relaxed, y = w₂h, L = ½(t − y)², for two examples.
   struct Chain {
-    var (w1, w2) = (0.7, 1.3)
-    let (x, t) = ([0.9, -0.5], [-0.4, 1.1])
+    var w1 = 0.7
+    var w2 = 1.3
+    let x = [0.9, -0.5]
+    let t = [-0.4, 1.1]
     let feed: Feed
 
     init() { feed = Feed(count: 2, ["x": .doubles(x), "t": .doubles(t)]) }
@@ -279,7 +281,8 @@ import Testing
         let what = "training step \(step), inference step \(count)"
         expectClose(messages[3 * (step - 1) + count], message, "message, \(what)")
         expectClose(
-          inference[3 * (step - 1) + count].energy, (Chain.square(message) + Chain.square(misses)) / 2, "energy, \(what)")
+          inference[3 * (step - 1) + count].energy, (Chain.square(message) + Chain.square(misses)) / 2,
+          "energy, \(what)")
         #expect(inference[3 * (step - 1) + count].step == count)
       }
       #expect(inference.count == 3 * step && training.count == step)

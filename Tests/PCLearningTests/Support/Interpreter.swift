@@ -135,7 +135,8 @@ final class Interpreter {
       Dictionary(uniqueKeysWithValues: entries.map { ($0.0, arriving[$0.1].map { -$0 }) })
     }
     return Outcome(
-      messages: messages, errors: errors, gradients: gradients(graph.parameters.filter(\.isTrainable).map { ($0.name, $0.value) }),
+      messages: messages, errors: errors,
+      gradients: gradients(graph.parameters.filter(\.isTrainable).map { ($0.name, $0.value) }),
       inputGradients: gradients(graph.inputs.map { ($0.name, $0.value) }), energy: energy / Double(batchSize),
       residual: (residual / Double(batchSize)).squareRoot())
   }
