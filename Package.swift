@@ -78,7 +78,7 @@ let package = Package(
       name: "PCLearningTests", dependencies: ["PredictiveCoding"], resources: [.copy("Fixtures")]),
     .testTarget(name: "PCDatasetsTests", dependencies: ["PredictiveCoding"]),
     .testTarget(name: "PCExperimentsTests", dependencies: ["PredictiveCoding"]),
-    .testTarget(name: "PCCommandTests", dependencies: ["PredictiveCoding", "pcgraph"]),
+    .testTarget(name: "PCCommandTests", dependencies: ["PredictiveCoding", "PCDifferentiable", "pcgraph"]),
   ]
 )
 
