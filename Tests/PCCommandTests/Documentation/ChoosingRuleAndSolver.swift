@@ -6,14 +6,18 @@ enum ChoosingRuleAndSolver {
     let reading = try Reading("ChoosingRuleAndSolver")
 
     let digits = try NamedDataset.digits.load().normalized(.standardised)
-    let model = try Model.branching(ImageTask(inputShape: [1, 8, 8], classes: 10))
+    let task = ImageTask(inputShape: [1, 8, 8], classes: 10)
+    let model = try Model.branching(task)
     let network = try Network(model, on: Reference(), seed: 1)
     let images = try Feed(digits.training.batch(0..<4), for: model.graph)
 
-    let enough = (1...1000).first { Certificate(steps: $0, rate: 0.2).shortfall(5) < 1e-3 }
+    let enough = (1...1000).first { steps in
+      Certificate(steps: steps, rate: 0.2).shortfall(5) < 1e-3
+    }
     print("\(enough ?? 0) steps")
 
-    let run = try network.run(StandardPredictiveCoding(rate: 0.1), on: images, isMonitored: true)
+    let run = try network.run(
+      StandardPredictiveCoding(rate: 0.1), on: images, isMonitored: true)
     run.initialise()
     print(run.relax(until: 1e-3, limit: 500).outcome == .converged)
 
@@ -31,16 +35,19 @@ enum ChoosingRuleAndSolver {
     let sequence = Model(length: 12) { graph, length in
       let x = graph.input("x", [.batch, .fixed(length), 3])
       let last = RNN("rnn", 8)(x).last[0]
-      graph.loss(.squaredError(Dense("readout", 2)(last), graph.input("target", [.batch, 2])))
+      let y = Dense("readout", 2)(last)
+      graph.loss(.squaredError(y, graph.input("target", [.batch, 2])))
     }
     let reader = try Network(sequence, on: Reference(), seed: 1)
     let numbers = (0..<2 * 12 * 3).map { Double($0 * 7 % 11) / 11 }
-    let pair = Feed(count: 2, ["x": .doubles(numbers), "target": .doubles([1, 0, 0, 1])])
+    let pair = Feed(
+      count: 2, ["x": .doubles(numbers), "target": .doubles([1, 0, 0, 1])])
     let exact = try reader.gradients(Backprop(), on: pair)
     for order in FixedPredictions.Schedule.allCases {
       let rule = FixedPredictions(steps: 20, rate: 0.2, order: order)
-      let distance = try reader.gradients(rule, on: pair).compared(with: exact).relativeError
-      print("\(order.rawValue): \(NumberText.significant(distance, digits: 2))")
+      let found = try reader.gradients(rule, on: pair).compared(with: exact)
+      let distance = NumberText.significant(found.relativeError, digits: 2)
+      print("\(order.rawValue): \(distance)")
     }
 
     reading.end()

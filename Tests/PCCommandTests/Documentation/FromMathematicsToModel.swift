@@ -27,17 +27,19 @@ enum FromMathematicsToModel {
 
     let certificate = Certificate(steps: 100, rate: 0.2)
     for depth in [1, 2, 5, 10] {
-      let missing = certificate.shortfall(depth)
-      print("over \(depth) relaxed vertices: \(NumberText.significant(missing)) is missing")
+      let missing = NumberText.significant(certificate.shortfall(depth))
+      print("over \(depth) relaxed vertices \(missing) is missing")
     }
 
     let backprop = try network.gradients(Backprop(), on: example)
     let rules: [any Rule] = [
-      FixedPredictions(steps: 100, rate: 0.2), StandardPredictiveCoding(steps: 100, rate: 0.2),
+      FixedPredictions(steps: 100, rate: 0.2),
+      StandardPredictiveCoding(steps: 100, rate: 0.2),
     ]
     for rule in rules {
-      let distance = try network.gradients(rule, on: example).compared(with: backprop).relativeError
-      print("\(rule.name): \(NumberText.significant(distance)) from backprop's gradient")
+      let gradients = try network.gradients(rule, on: example)
+      let distance = gradients.compared(with: backprop).relativeError
+      print(rule.name, NumberText.significant(distance))
     }
     // What the page works out by hand.
     let settled = try network.run(StandardPredictiveCoding(steps: 100, rate: 0.2), on: example)
@@ -62,8 +64,8 @@ enum FromMathematicsToModel {
     print(table.table)
 
     let trainer = try Trainer(
-      model, rule: FixedPredictions(steps: 100, rate: 0.2), optimizer: Adam(learningRate: 3e-3),
-      on: CPU(), seed: 7)
+      model, rule: FixedPredictions(steps: 100, rate: 0.2),
+      optimizer: Adam(learningRate: 3e-3), on: CPU(), seed: 7)
     for epoch in 1...10 {
       print(try trainer.trainEpoch(epoch, on: digits.training, batchSize: 64))
     }
@@ -72,7 +74,8 @@ enum FromMathematicsToModel {
     #expect(abs(accuracy - 0.93) < 0.03)
 
     let yardstick = try Trainer(
-      model, rule: Backprop(), optimizer: Adam(learningRate: 3e-3), on: CPU(), seed: 7)
+      model, rule: Backprop(),
+      optimizer: Adam(learningRate: 3e-3), on: CPU(), seed: 7)
     for epoch in 1...10 {
       try yardstick.trainEpoch(epoch, on: digits.training, batchSize: 64)
     }

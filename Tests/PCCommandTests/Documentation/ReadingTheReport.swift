@@ -22,8 +22,8 @@ enum ReadingTheReport {
     let comparison = try Experiment(Settings(choices)).compare()
     print(comparison.table)
     for rule in comparison.rules {
-      let accuracies = rule.runs.compactMap(\.testAccuracy.last)
-      print(rule.settings.name.title, Statistics(accuracies).mean, rule.gradientShortfall)
+      let accuracies = Statistics(rule.runs.compactMap(\.testAccuracy.last))
+      print(rule.settings.name.title, accuracies.mean, accuracies.deviation)
     }
     #expect(comparison.rules.map(\.runs.count) == [3, 3])
 

@@ -15,7 +15,7 @@ enum ResumingARun {
     let digits = try NamedDataset.digits.load().normalized(.standardised)
     let batches = (digits.training.count + 63) / 64
 
-    /// Trains for four epochs, from the start or from the checkpoint in the file.
+    /// Trains for four epochs, from the start or from the checkpoint there is.
     func train(keeping file: String, updates: Int = .max) throws -> Trainer {
       let model = Model { graph in
         let image = graph.input("image", [.batch, 1, 8, 8])
@@ -24,15 +24,16 @@ enum ResumingARun {
         graph.loss(.crossEntropy(output, graph.labels("label", classes: 10)))
       }
       let trainer = try Trainer(
-        model, rule: FixedPredictions(steps: 20, rate: 0.2), optimizer: Adam(learningRate: 3e-3),
-        on: CPU(), seed: 7)
+        model, rule: FixedPredictions(steps: 20, rate: 0.2),
+        optimizer: Adam(learningRate: 3e-3), on: CPU(), seed: 7)
       if FileManager.default.fileExists(atPath: file) {
         try trainer.restore(Checkpoint(path: file))
       }
       while trainer.updateCount < min(4 * batches, updates) {
         let epoch = trainer.updateCount / batches + 1
         try trainer.trainEpoch(
-          epoch, on: digits.training, batchSize: 64, maximalUpdates: updates - trainer.updateCount
+          epoch, on: digits.training, batchSize: 64,
+          maximalUpdates: updates - trainer.updateCount
         ) { batch, _, _ in
           if batch % 10 == 0 { try trainer.checkpoint().write(to: file) }
         }
@@ -42,7 +43,8 @@ enum ResumingARun {
 
     let whole = try train(keeping: "whole.safetensors")
     _ = try train(keeping: "parts.safetensors", updates: 37)
-    print("kept after", try Checkpoint(path: "parts.safetensors").state.updateCount, "updates")
+    let kept = try Checkpoint(path: "parts.safetensors")
+    print("kept after", kept.state.updateCount, "updates")
     let resumed = try train(keeping: "parts.safetensors")
     print("equal:", resumed.network.parameters() == whole.network.parameters())
 

@@ -23,7 +23,8 @@ enum YourOwnData {
       print("species", scores.indices.max { scores[$0] < scores[$1] } ?? 0)
     }
 
-    let table = try ArrayFiles("flowers.csv", labelColumn: "species").load(seed: 0)
+    let table = try ArrayFiles("flowers.csv", labelColumn: "species")
+      .load(seed: 0)
     print("kept apart:", try flowers.evaluate(table.test).evaluation.accuracy)
 
     var pixels: [Float] = []
@@ -52,13 +53,13 @@ enum YourOwnData {
     let classes = data.training.classes
     let model = Model { graph in
       let image = graph.input("image", [.batch, 1, 8, 8])
-      let features = Convolution2D("features", filters: 4, kernel: 3, activation: .relu)(image)
-      let output = Dense("output", classes)(flatten(features))
+      let layer = Convolution2D("layer", filters: 4, kernel: 3, activation: .relu)
+      let output = Dense("output", classes)(flatten(layer(image)))
       graph.loss(.crossEntropy(output, graph.labels("label", classes: classes)))
     }
     let trainer = try Trainer(
-      model, rule: FixedPredictions(solver: .automatic), optimizer: Adam(learningRate: 1e-2),
-      on: CPU(), seed: 7)
+      model, rule: FixedPredictions(solver: .automatic),
+      optimizer: Adam(learningRate: 1e-2), on: CPU(), seed: 7)
     for epoch in 1...20 {
       try trainer.trainEpoch(epoch, on: data.training, batchSize: 32)
     }
@@ -66,7 +67,8 @@ enum YourOwnData {
     #expect(try trainer.evaluate(data.test).accuracy > 0.9)
 
     let inMemory = try Dataset(
-      name: "stripes", inputs: pixels, labels: labels, inputShape: [1, 8, 8], classes: 2)
+      name: "stripes", inputs: pixels, labels: labels, inputShape: [1, 8, 8],
+      classes: 2)
     print(inMemory.count, "images of shape", inMemory.inputShape)
 
     let curve = Model { graph in
@@ -77,11 +79,12 @@ enum YourOwnData {
     }
     let batches = FeedSequence(count: 100) { number in
       let x = (0..<16).map { -3 + 6 * Double(number + 100 * $0) / 1600 }
-      return Feed(count: 16, ["x": .doubles(x), "sine": .doubles(x.map { sin($0) })])
+      let y = x.map { sin($0) }
+      return Feed(count: 16, ["x": .doubles(x), "sine": .doubles(y)])
     }
     let fitter = try Trainer(
-      curve, rule: FixedPredictions(solver: .automatic), optimizer: Adam(learningRate: 1e-2),
-      on: CPU(), seed: 1)
+      curve, rule: FixedPredictions(solver: .automatic),
+      optimizer: Adam(learningRate: 1e-2), on: CPU(), seed: 1)
     for epoch in 1...20 { try fitter.trainEpoch(epoch, on: batches) }
     let loss = try fitter.network.meanLoss(on: batches.feed(0))
     print("mean of ½ (y − sin x)²:", loss)

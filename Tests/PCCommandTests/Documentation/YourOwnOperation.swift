@@ -10,15 +10,20 @@ enum YourOwnOperation {
         let x = graph.input("x", [.batch, 3])
         let w = graph.parameter("w", [3, 4], .glorot)
         let hidden = graph.vertex("hidden") { activation(matmul(x, w)) }
-        graph.loss(.squaredError(Dense("output", 2)(hidden), graph.input("target", [.batch, 2])))
+        let y = Dense("output", 2)(hidden)
+        graph.loss(.squaredError(y, graph.input("target", [.batch, 2])))
       }
     }
 
+    let feed = Feed(
+      count: 2,
+      [
+        "x": .doubles([0.3, -0.8, 1.5, -0.2, 0.6, -1.1]),
+        "target": .doubles([1, -1, 0.5, 0]),
+      ])
+
     func largestDifference(_ model: Model) throws -> Double {
       let network = try Network(model, on: Reference(), seed: 1)
-      let feed = Feed(
-        count: 2,
-        ["x": .doubles([0.3, -0.8, 1.5, -0.2, 0.6, -1.1]), "target": .doubles([1, -1, 0.5, 0])])
       let gradients = try network.gradients(Backprop(), on: feed)
       var largest = 0.0
       for (name, start) in network.parameters() {
@@ -42,7 +47,9 @@ enum YourOwnOperation {
     print("operators:", try largestDifference(byOperators) < 1e-8)
 
     let byMap = net { x in
-      map(x, "softsign", { $0 / (1 + abs($0)) }, slope: { 1 / ((1 + abs($0)) * (1 + abs($0))) })
+      map(
+        x, "softsign", { $0 / (1 + abs($0)) },
+        slope: { 1 / ((1 + abs($0)) * (1 + abs($0))) })
     }
     print("map:", try largestDifference(byMap) < 1e-8)
 
@@ -52,9 +59,9 @@ enum YourOwnOperation {
       return x.map { $0 / length }
     } pullback: { operands, message, _ in
       let x = operands[0]
-      let length = x.reduce(0) { $0 + $1 * $1 }.squareRoot()
-      let along = zip(x, message).reduce(0) { $0 + $1.0 * $1.1 } / (length * length)
-      return zip(x, message).map { ($1 - along * $0) / length }
+      let square = x.reduce(0) { $0 + $1 * $1 }
+      let along = zip(x, message).reduce(0) { $0 + $1.0 * $1.1 } / square
+      return zip(x, message).map { ($1 - along * $0) / square.squareRoot() }
     }
     let byCustom = net { x in x.graph.apply(unitLength, to: [x]) }
     print("Custom:", try largestDifference(byCustom) < 1e-8)
@@ -74,14 +81,17 @@ enum YourOwnOperation {
         emit.divide(operands[0], divisor(operands[0], emit))
       }
 
-      func pullback(to operand: Int, _ point: Linearization, _ emit: Emitter) -> Term? {
+      func pullback(
+        to operand: Int, _ point: Linearization, _ emit: Emitter
+      ) -> Term? {
         let divisor = divisor(point.operands[0], emit)
         return emit.divide(point.message, emit.multiply(divisor, divisor))
       }
 
       private func divisor(_ x: Term, _ emit: Emitter) -> Term {
         let size = emit.map(.absolute, x)
-        return emit.add(size, emit.constant(1, size.extents, isBatched: size.isBatched))
+        let one = emit.constant(1, size.extents, isBatched: size.isBatched)
+        return emit.add(size, one)
       }
     }
 
@@ -89,12 +99,11 @@ enum YourOwnOperation {
     print("Operation:", try largestDifference(byInstructions) < 1e-8)
 
     let network = try Network(byInstructions, on: CPU(), seed: 1)
-    let feed = Feed(
-      count: 2,
-      ["x": .floats([0.3, -0.8, 1.5, -0.2, 0.6, -1.1]), "target": .floats([1, -1, 0.5, 0])])
-    let bySteps = try network.gradients(FixedPredictions(steps: 100, rate: 0.2), on: feed)
+    let rule = FixedPredictions(steps: 100, rate: 0.2)
+    let bySteps = try network.gradients(rule, on: feed)
     let byBackprop = try network.gradients(Backprop(), on: feed)
-    print("close to backprop:", bySteps.compared(with: byBackprop).relativeError < 1e-5)
+    let distance = bySteps.compared(with: byBackprop).relativeError
+    print("close to backprop:", distance < 1e-5)
 
     reading.end()
   }
