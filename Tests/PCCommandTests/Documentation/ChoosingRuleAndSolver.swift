@@ -19,7 +19,8 @@ enum ChoosingRuleAndSolver {
     let run = try network.run(
       StandardPredictiveCoding(rate: 0.1), on: images, isMonitored: true)
     run.initialise()
-    print(run.relax(until: 1e-3, limit: 500).outcome == .converged)
+    let relaxation = run.relax(until: 1e-2, limit: 1000)
+    print(relaxation.outcome, "after \(relaxation.steps) steps")
 
     let stepwise = try network.gradients(
       FixedPredictions(steps: 20, rate: 0.2, solver: .stepwise), on: images)
@@ -39,12 +40,13 @@ enum ChoosingRuleAndSolver {
       graph.loss(.squaredError(y, graph.input("target", [.batch, 2])))
     }
     let reader = try Network(sequence, on: Reference(), seed: 1)
-    let numbers = (0..<2 * 12 * 3).map { Double($0 * 7 % 11) / 11 }
+    var random = RandomStream(seed: 1, "sequences")
+    let numbers = (0..<72).map { _ in random.normal() }
     let pair = Feed(
       count: 2, ["x": .doubles(numbers), "target": .doubles([1, 0, 0, 1])])
     let exact = try reader.gradients(Backprop(), on: pair)
     for order in FixedPredictions.Schedule.allCases {
-      let rule = FixedPredictions(steps: 20, rate: 0.2, order: order)
+      let rule = FixedPredictions(steps: 50, rate: 0.2, order: order)
       let found = try reader.gradients(rule, on: pair).compared(with: exact)
       let distance = NumberText.significant(found.relativeError, digits: 2)
       print("\(order.rawValue): \(distance)")

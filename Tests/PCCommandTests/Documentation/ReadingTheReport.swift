@@ -16,8 +16,9 @@ enum ReadingTheReport {
     try reading.shell()
 
     var choices = Choices(rules: [.fixed, .backprop])
-    choices.hidden = [32]
-    choices.epochs = 2
+    choices.model = .branching
+    choices.solver = PerRule(.automatic)
+    choices.epochs = 3
     choices.seedCount = 3
     let comparison = try Experiment(Settings(choices)).compare()
     print(comparison.table)
@@ -26,6 +27,7 @@ enum ReadingTheReport {
       print(rule.settings.name.title, accuracies.mean, accuracies.deviation)
     }
     #expect(comparison.rules.map(\.runs.count) == [3, 3])
+    #expect(comparison.rules.allSatisfy { ($0.testAccuracy.last ?? 0) > 0.75 })
 
     reading.end()
   }
