@@ -20,7 +20,7 @@ enum FromMathematicsToModel {
     let inference = try network.run(FixedPredictions(rate: 0.5), on: example)
     inference.initialise()
     for step in 0...6 {
-      let error = inference.message(of: "hidden").values[0]
+      let error = inference["hidden"].message.values[0]
       print("after \(step) steps: \(NumberText.significant(error, digits: 4))")
       inference.step()
     }
@@ -44,8 +44,8 @@ enum FromMathematicsToModel {
     // What the page works out by hand.
     let settled = try network.run(StandardPredictiveCoding(steps: 100, rate: 0.2), on: example)
     settled.runAll()
-    #expect(abs(settled.value(of: "hidden").values[0] - 0.892) < 5e-4)
-    #expect(abs(settled.message(of: "hidden").values[0] - 0.430) < 5e-4)
+    #expect(abs(settled["hidden"].value.values[0] - 0.892) < 5e-4)
+    #expect(abs(settled["hidden"].message.values[0] - 0.430) < 5e-4)
 
     let digits = try NamedDataset.digits.load().normalized(.standardised)
     let model = Model { graph in
