@@ -230,7 +230,11 @@ struct CommandTests {
   @Test func `a run folder says how it came about`() throws {
     let arguments = "compare --hidden 8 --max-steps 2 --seed 9 --seeds 2 --threads 1 --output run"
     #expect(try workplace.pcgraph(arguments).status == 0)
-    #expect(workplace.contents == ["run", "run/report.html", "run/results.json", "run/run.json"])
+    let runs = ["backprop-seed10", "backprop-seed9", "fixed-seed10", "fixed-seed9"].map { "run/checkpoints/\($0)" }
+    #expect(
+      workplace.contents == ["run", "run/checkpoints"] + runs.flatMap { [$0, "\($0)/last.safetensors"] } + [
+        "run/checkpoints/lock", "run/report.html", "run/results.json", "run/run.json",
+      ])
     let record = try workplace.object("run/run.json")
     #expect(record["program"] as? String == "pcgraph")
     #expect((record["command"] as? [String])?.joined(separator: " ") == "pcgraph \(arguments)")

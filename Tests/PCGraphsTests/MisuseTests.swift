@@ -281,7 +281,9 @@ import Testing
       let model = Model { graph in _ = Dense("layer", 3)(graph.input("x", [.batch, 3])) }
       _ = try Network(model, on: Reference(), seed: 1).parameter("leyer.weight")
     }
-    says("there is no parameter leyer.weight; there are layer.weight, layer.bias", observed: parameter)
+    says(
+      "there is no parameter leyer.weight (did you mean layer.weight?); there are layer.weight, layer.bias",
+      observed: parameter)
     let extents = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
       let model = Model { graph in _ = Dense("layer", 3)(graph.input("x", [.batch, 3])) }
       try Network(model, on: Reference(), seed: 1).setParameter("layer.bias", to: Tensor([2], [1, 2]))
