@@ -21,7 +21,7 @@ enum FromMathematicsToModel {
     inference.initialise()
     for step in 0...6 {
       let error = inference["hidden"].message.values[0]
-      print("after \(step) steps: \(NumberText.significant(error, digits: 4))")
+      print("after \(step) steps:", NumberText.significant(error, digits: 4))
       inference.step()
     }
 
