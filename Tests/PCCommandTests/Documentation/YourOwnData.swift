@@ -11,6 +11,8 @@ enum YourOwnData {
     try reading.shell()
     #expect(reading.has("flowers/checkpoints/last.safetensors"))
 
+    #expect(try reading.shell().contains("accuracy"))
+
     try reading.write("new.csv")
 
     try reading.shell()
