@@ -15,7 +15,8 @@ package struct NumberTable: Sendable, Equatable {
     self.rowSize = rowSize
   }
 
-  /// Reads a file by its name's end: in `.npy` the first axis counts the rows; in `.csv` a line is a row (see `CSVFile`).
+  /// Reads a file by its name's end: in `.npy` the first axis counts the rows, and bytes are
+  /// pixels, of which 255 stands for 1; in `.csv` a line is a row (see `CSVFile`).
   ///
   /// - Throws: a `FileError`, `FormatError` or `DataError` where it cannot be read or holds rows of different lengths, a
   ///   `SettingsError` where it holds no finite numbers.
@@ -30,7 +31,12 @@ package struct NumberTable: Sendable, Equatable {
       self.init(values: values, rowSize: file.width)
     } else {
       let array = try NamedArray(npyPath: path, name: "array")
-      values = array.values.doubles.map(Float.init)
+      // As a net learns them.
+      if case .uint8(let bytes) = array.values {
+        values = bytes.map { Float($0) / 255 }
+      } else {
+        values = array.values.doubles.map(Float.init)
+      }
       guard let rows = array.shape.first, rows > 0, array.shape.count > 1, !values.isEmpty else {
         throw SettingsError(
           "\(path) has the shape \(array.shape); it takes one of [rows, …] with at least one number.")

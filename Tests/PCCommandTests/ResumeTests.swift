@@ -275,6 +275,16 @@ struct ResumeTests {
     let text = String(decoding: try workplace.bytes("y.csv"), as: UTF8.self)
     let table = text.split(separator: "\n").flatMap { $0.split(separator: ",").compactMap { Float($0) } }
     #expect(table.map(Double.init) == outputs.values.doubles)
+
+    // Bytes are pixels here as in training.
+    let bytes = batch.inputs.map { UInt8(($0 * 255).rounded()) }
+    for (name, values) in [
+      ("bytes", NamedArray.Values.uint8(bytes)), ("floats", .float32(bytes.map { Float($0) / 255 })),
+    ] {
+      try NamedArray(name: "x", shape: [360, 8, 8], values: values).writeNPY(to: workplace.path("\(name).npy"))
+      try finished("predict run --input \(name).npy --output \(name)-y.npy")
+    }
+    #expect(try workplace.bytes("bytes-y.npy") == workplace.bytes("floats-y.npy"))
   }
 
   @Test func `a log in csv has a line for each step and each epoch`() throws {
