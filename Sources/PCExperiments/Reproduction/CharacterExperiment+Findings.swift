@@ -93,7 +93,10 @@ extension CharacterExperiment {
         points: piece.result[keyPath: quantity].enumerated().map { .init(Double($0 + 1), $1) })
     }
     let title = "\(part == "training" ? "Training" : "Held-out") loss, \(unit(setting))"
-    let chart = LineChart(title: title, x: .init("epoch"), y: .init(unit(setting)), series: series)
+    // A tenth of the loss at least, so that rounding does not look like a difference.
+    let last = runs.first?.result[keyPath: quantity].last ?? 0
+    let chart = LineChart(
+      title: title, x: .init("epoch"), y: .init(unit(setting), including: [0.95 * last, 1.05 * last]), series: series)
     return Figure(
       "\(setting.rawValue)-\(part)-loss",
       DataTable(
