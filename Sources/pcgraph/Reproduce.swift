@@ -68,13 +68,23 @@
         reproduction.memoryLimit = try memoryLimit.map(byteCount)
         reproduction.logsEvents = try log.map { try NamedLog(named: $0) } != nil
 
+        reproduction.shouldStop = { Interruption.signal != 0 }
+        Interruption.install()
+
         var display = ProgressDisplay(format)
-        try reproduction.run { progress in
-          if case .training(let training) = progress { return display.show(training, inJSON: false) }
+        do {
+          try reproduction.run { progress in
+            if case .training(let training) = progress { return display.show(training, inJSON: false) }
+            display.finish()
+            // Each piece of work has a pace of its own.
+            if case .begins = progress { display = ProgressDisplay(format) }
+            show(progress, format)
+          }
+        } catch let stop as TrainingInterrupted {
           display.finish()
-          // Each piece of work has a pace of its own.
-          if case .begins = progress { display = ProgressDisplay(format) }
-          show(progress, format)
+          printToStandardError(
+            "Stopped after \(stop.place); the same command goes on from there.")
+          throw ExitCode(128 + Interruption.signal)
         }
         display.finish()
         printToStandardError("Written to \(output): index.html.")

@@ -1,5 +1,6 @@
 import Foundation
 import PredictiveCoding
+import Synchronization
 import Testing
 
 /// A folder of its own for each test.
@@ -59,6 +60,33 @@ struct ReproductionTests {
     works = []
     try place.reproduction([.scalar]).run { if case .begins(_, let work, _, _) = $0 { works.append(work) } }
     #expect(works.count == 1)
+  }
+
+  @Test func `a run that is asked to stop does, and nobody else works in its folder`() throws {
+    defer { try? FileManager.default.removeItem(at: place.base) }
+    let asked = Mutex(0)
+    var stopping = place.reproduction([.scalar])
+    // Asked before each piece: stops before the fourth.
+    stopping.shouldStop = {
+      asked.withLock {
+        $0 += 1
+        return $0 > 3
+      }
+    }
+    var (pieces, refusal) = (0, "")
+    #expect {
+      try stopping.run { progress in
+        guard case .begins = progress else { return }
+        pieces += 1
+        guard pieces == 2 else { return }
+        do { try place.reproduction([.scalar]).run() } catch { refusal = "\(error)" }
+      }
+    } throws: { ($0 as? TrainingInterrupted)?.place == "3 of 14 pieces of scalar" }
+    #expect(pieces == 3)
+    #expect(refusal.contains("Another run is at work"), "\(refusal)")
+    #expect(place.names("work/scalar").count == 3)
+    try place.reproduction([.scalar]).run()
+    #expect(place.names("work/scalar").count == 14)
   }
 
   @Test(arguments: ["index.html", "scalar.json", "scalar", "work", "reproduce.json"])

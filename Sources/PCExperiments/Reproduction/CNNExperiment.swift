@@ -115,7 +115,7 @@ package struct CNNExperiment: PaperExperiment {
         batchSize: chosen.batchSize, order: .shuffled(seed: chosen.seeds[0], epoch: epoch),
         for: experiment.model.graph)
     }
-    var training = try ResumableTraining(trainer, keeping: CheckpointKeeping(newest: checkpoint), notes: notes)
+    var training = try ResumableTraining(trainer, keeping: settings.keeping(checkpoint), notes: notes)
     try training.run(passes: work.epochs, feeds: feeds) { epoch, index, feeds, batch, notes in
       progress(
         .step(

@@ -135,7 +135,7 @@ package struct CharacterExperiment: PaperExperiment {
     let heldOut = try Self.feeds(text.heldOut, work, epoch: nil)
 
     var training = try ResumableTraining(
-      trainer, keeping: CheckpointKeeping(newest: checkpoint), notes: Notes(net: net))
+      trainer, keeping: settings.keeping(checkpoint), notes: Notes(net: net))
     try training.run(passes: work.epochs) { epoch in
       trainer.optimizer.learningRate = (1..<epoch).reduce(work.learningRate) { rate, _ in rate * work.decay }
       return try Self.feeds(text.training, work, epoch: epoch)

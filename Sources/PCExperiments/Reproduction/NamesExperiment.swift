@@ -106,7 +106,7 @@ package struct NamesExperiment: PaperExperiment {
     let points = work.draws / work.drawsPerPoint
 
     var training = try ResumableTraining(
-      trainer, keeping: CheckpointKeeping(newest: checkpoint), notes: Result(languages: languages))
+      trainer, keeping: settings.keeping(checkpoint), notes: Result(languages: languages))
     try training.run(passes: points) { point in
       FeedSequence(count: work.drawsPerPoint) { index in
         let draw = names.training.draw((point - 1) * work.drawsPerPoint + index, seed: work.number)

@@ -51,6 +51,8 @@ package struct Reproduction: Sendable {
   package var memoryLimit: Int?
   /// Whether training leaves event files for TensorBoard, under `events/` of the output folder.
   package var logsEvents = false
+  /// Asked between pieces of work and after every batch: whether to write what there is and stop.
+  package var shouldStop: @Sendable () -> Bool = { false }
   /// What results are labelled with.
   package var provenance: Provenance
 
@@ -78,10 +80,16 @@ package enum ReproductionProgress: Sendable {
 // MARK: - Running
 
 extension Reproduction {
+  /// How the training inside of a piece of work is kept.
+  func keeping(_ checkpoint: String) -> CheckpointKeeping {
+    CheckpointKeeping(newest: checkpoint, shouldStop: shouldStop)
+  }
+
   /// Does all the work that the folder does not yet hold, and brings its page up to date after each experiment.
   ///
   /// - Throws: a `SettingsError` where a setting cannot be, where something foreign is in the folder's way, or where a
-  ///   single experiment is asked for and its data are missing; and what an experiment itself throws.
+  ///   single experiment is asked for and its data are missing; `TrainingInterrupted` where it should stop; and what an
+  ///   experiment itself throws.
   package func run(progress: (ReproductionProgress) -> Void = { _ in }) throws {
     if let seedCount { try Settings.check("the number of seeds", seedCount, in: 1...100_000) }
     if let memoryLimit { try Settings.check("the memory limit", memoryLimit, in: 1...Int.max) }
@@ -108,6 +116,9 @@ extension Reproduction {
       progress(.found(Experiment.name, count: works.count - missing.count, of: works.count))
     }
     for (number, work) in missing.enumerated() {
+      if shouldStop() {
+        throw TrainingInterrupted(place: "\(number) of \(missing.count) pieces of \(Experiment.name.rawValue)")
+      }
       progress(.begins(Experiment.name, work: work.name, number: number + 1, count: missing.count))
       let clock = ContinuousClock()
       var provenance = provenance
@@ -115,9 +126,16 @@ extension Reproduction {
       let start = clock.now
       let checkpoint = try archive.checkpoint(of: work, Experiment.self)
       let log = logsEvents ? try archive.eventLog(of: work, Experiment.self) : nil
-      let result = try experiment.perform(work, checkpoint: checkpoint) {
-        log?.record($0)
-        progress(.training($0))
+      let result: Experiment.Result
+      do {
+        result = try experiment.perform(work, checkpoint: checkpoint) {
+          log?.record($0)
+          progress(.training($0))
+        }
+      } catch {
+        // A damaged checkpoint is named by what it is refused with.
+        guard "\(error)".contains(checkpoint) else { throw error }
+        throw SettingsError("\(error) Remove it to begin this piece of work again.")
       }
       try log?.finish()
       provenance.seconds = (clock.now - start).seconds

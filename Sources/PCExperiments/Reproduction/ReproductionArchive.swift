@@ -24,6 +24,10 @@ import PCInterchange
 package final class ReproductionArchive {
   package let path: String
   private(set) var record: Record
+  /// The folder `work`, locked as long as this lives; none before the first piece of work begins.
+  private var lock: CInt?
+
+  deinit { if let lock { close(lock) } }
 
   /// What the folder holds that is ours.
   struct Record: Codable, Sendable {
@@ -137,7 +141,20 @@ package final class ReproductionArchive {
   func checkpoint<E: PaperExperiment>(of work: E.Work, _: E.Type) throws -> String {
     try claim(Self.workName)
     try makeFolders(place(E.name.rawValue))
+    try hold()
     return place(fileName(of: work, E.self).dropLast(".json".count) + ".checkpoint")
+  }
+
+  /// Keeps other processes from working in the folder.
+  private func hold() throws {
+    guard lock == nil else { return }
+    let folder = open("\(path)/\(Self.workName)", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard folder >= 0 else { throw FileError("\(path)/\(Self.workName)", .read) }
+    guard flock(folder, LOCK_EX | LOCK_NB) == 0 else {
+      close(folder)
+      throw SettingsError("Another run is at work in \(path); wait until it ends, or choose another output folder.")
+    }
+    lock = folder
   }
 
   /// Event files of a piece, in `events/EXPERIMENT/PIECE`.
