@@ -41,6 +41,9 @@ if [ "$(id -u)" = 0 ] && command -v debootstrap >/dev/null; then
   fi
   cp dist/pcgraph "$root/usr/local/bin/pcgraph"
   rm -rf "$root/demo"
+  # Swift reads a program's arguments from /proc.
+  mountpoint -q "$root/proc" || mount -t proc proc "$root/proc"
+  trap 'umount "$root/proc"' EXIT
   echo "== make demo's job in $(cat "$root/etc/debian_version" | sed 's/^/Debian /'), without Swift"
   chroot "$root" /usr/bin/env -i PATH=/usr/local/bin:/usr/bin:/bin pcgraph "${job[@]}" --output /demo
   results=$root/demo
