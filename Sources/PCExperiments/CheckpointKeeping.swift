@@ -81,6 +81,15 @@ private func names(in folder: String) -> [String] {
   return names
 }
 
+/// Locks an open file or folder by which a process holds a folder for its run, until it is closed.
+///
+/// - Throws: a `SettingsError` where another process holds it; the descriptor is closed then.
+func lockForRun(_ descriptor: CInt, in place: String) throws(SettingsError) {
+  guard flock(descriptor, LOCK_EX | LOCK_NB) != 0 else { return }
+  close(descriptor)
+  throw SettingsError("Another run is at work in \(place); wait until it ends, or choose another output folder.")
+}
+
 // MARK: - In a run folder
 
 /// The folder `checkpoints` of a run folder, held by one process at a time.
@@ -141,11 +150,7 @@ package final class CheckpointFolder {
       for folder in made.reversed() { rmdir(folder) }
       throw error
     }
-    guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
-      close(lock)
-      throw SettingsError(
-        "Another run is at work in \(place); wait until it ends, or choose another output folder.")
-    }
+    try lockForRun(lock, in: place)
   }
 
   deinit { close(lock) }

@@ -15,8 +15,8 @@ package struct NumberTable: Sendable, Equatable {
     self.rowSize = rowSize
   }
 
-  /// Reads a file by its name's end: in `.npy` the first axis counts the rows, and bytes are
-  /// pixels, of which 255 stands for 1; in `.csv` a line is a row (see `CSVFile`).
+  /// Reads a file by its name's end: in `.npy` the first axis counts the rows, and bytes are pixels, of which 255 stands
+  /// for 1; in `.csv` a line is a row (see `CSVFile`).
   ///
   /// - Throws: a `FileError`, `FormatError` or `DataError` where it cannot be read or holds rows of different lengths, a
   ///   `SettingsError` where it holds no finite numbers.

@@ -5,7 +5,7 @@ import PCPrimitives
 /// A lowered program, its memory, and the scripts that were run so far, ready to be run again.
 final class CPUExecutable: Executable {
   let batchSize: Int
-  private let program: Program
+  fileprivate let program: Program
   private let pool: ThreadPool
   private let lanes: Int
   private let buffers: [Memory]
@@ -89,10 +89,6 @@ final class CPUExecutable: Executable {
 
   // MARK: Running
 
-  fileprivate func isBatched(_ instruction: Instruction) -> Bool {
-    (instruction.operands + instruction.results).contains { program.buffers[$0.buffer].isBatched }
-  }
-
   func run(_ script: [Passage]) { pool.run(cScript(plan(script))) }
 
   func profile(_ script: [Passage]) -> Profile? {
@@ -108,7 +104,7 @@ final class CPUExecutable: Executable {
     let start = pc_seconds()
     pool.run(script)
     var profile = Profile(threads: plan.isAlone ? 1 : pool.threads, seconds: pc_seconds() - start)
-    profile.calls = plan.listing.map { call, repetitions in
+    profile.calls = zip(plan.origins, plan.repetitions).map { call, repetitions in
       var description = calls.calls[call].origin
       description.repetitions = repetitions
       return description
@@ -159,7 +155,7 @@ extension Section {
       let extents = instruction.primitive.resultExtents + instruction.primitive.operandExtents
       let elements = extents.map { $0.reduce(1, *) }.max() ?? 0
       let one = Double(max(instruction.primitive.multiplyAdds, elements))
-      return sum + (executable.isBatched(instruction) ? Double(executable.batchSize) * one : one)
+      return sum + (executable.program.isBatched(instruction) ? Double(executable.batchSize) * one : one)
     }
   }
 }
@@ -191,6 +187,8 @@ final class Calls {
 final class CArray<Element> {
   let base: UnsafeMutablePointer<Element>
   let count: Int
+
+  var elements: UnsafeBufferPointer<Element> { UnsafeBufferPointer(start: base, count: count) }
 
   init(_ elements: [Element]) {
     count = elements.count

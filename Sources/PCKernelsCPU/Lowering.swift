@@ -130,8 +130,7 @@ struct Lowering {
     origin = Profile.Call(
       section: section.name, vertex: instructions[0].label, operation: instructions[0].primitive.name)
     for instruction in instructions {
-      let isBatched = (instruction.operands + instruction.results).contains { examples($0) > 1 }
-      origin.multiplyAdds += instruction.primitive.multiplyAdds * (isBatched ? batchSize : 1)
+      origin.multiplyAdds += instruction.primitive.multiplyAdds * (program.isBatched(instruction) ? batchSize : 1)
       let views = instruction.operands + instruction.results
       let extents = instruction.primitive.operandExtents + instruction.primitive.resultExtents
       for (view, extents) in zip(views, extents) {
@@ -178,6 +177,13 @@ struct Lowering {
       lowerGather(extents, rows, width, values: instruction.operands[1], table: instruction.results[0], instruction)
     case .foreign(let foreign): lower(foreign, instruction)
     }
+  }
+}
+
+extension Program {
+  /// Whether an instruction has work for every example.
+  func isBatched(_ instruction: Instruction) -> Bool {
+    (instruction.operands + instruction.results).contains { buffers[$0.buffer].isBatched }
   }
 }
 

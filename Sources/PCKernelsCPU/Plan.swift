@@ -9,8 +9,8 @@ final class Plan {
   let spans: CArray<pc_span>
   let phases: CArray<pc_phase>
   let blocks: CArray<pc_block>
-  /// For each of `calls`: its position in the program's, and how often a run of the script makes it.
-  let listing: [(call: Int, repetitions: Int)]
+  /// For each of `calls` its position in the program's.
+  let origins: [Int]
   /// Whether one thread does it all, there being too little between two meetings to share.
   let isAlone: Bool
 
@@ -22,12 +22,27 @@ final class Plan {
     for passage in script where passage.count > 0 { builder.append(passage) }
     builder.closeBlock(repeating: 1)
     self.calls = CArray(builder.listed.map { calls.pointer($0) })
-    listing = builder.listing
+    origins = builder.listed
     spans = CArray(builder.spans)
     phases = CArray(builder.phases)
     blocks = CArray(builder.blocks)
     let meetings = builder.blocks.reduce(0) { $0 + $1.repeat * $1.count }
     isAlone = work < Double(leastShared) * Double(max(meetings, 1))
+  }
+
+  /// For each of `calls`: how often a run of the script makes it.
+  var repetitions: [Int] {
+    var repetitions = Array(repeating: 0, count: calls.count)
+    for block in blocks.elements {
+      for phase in phases.elements[Int(block.first)..<Int(block.first + block.count)] {
+        for span in spans.elements[Int(phase.first)..<Int(phase.first + phase.count)] {
+          for call in Int(span.first)..<Int(span.first + span.count) {
+            repetitions[call] += Int(block.repeat * span.repeat)
+          }
+        }
+      }
+    }
+    return repetitions
   }
 }
 
@@ -58,20 +73,6 @@ private struct PlanBuilder {
   }
 
   init(calls: Calls) { self.calls = calls }
-
-  var listing: [(call: Int, repetitions: Int)] {
-    var listing = listed.map { (call: $0, repetitions: 0) }
-    for block in blocks {
-      for phase in phases[Int(block.first)..<Int(block.first + block.count)] {
-        for span in spans[Int(phase.first)..<Int(phase.first + phase.count)] {
-          for position in Int(span.first)..<Int(span.first + span.count) {
-            listing[position].repetitions += Int(block.repeat * span.repeat)
-          }
-        }
-      }
-    }
-    return listing
-  }
 
   mutating func append(_ passage: Passage) {
     let section = calls.sections[passage.section]

@@ -1,7 +1,8 @@
 import PCGraphs
 
-/// y = activation(normalised x · scale + shift), one vertex: each example's elements over the last axis (``Kind/layer``), those of a group of
-/// channels (``Kind/group(_:)``), or the last axis without subtracting the mean (``Kind/rms``).
+/// y = activation(normalised x · scale + shift), one vertex: each example's elements over the last axis
+/// (``Kind/layer``), those of a group of channels (``Kind/group(_:)``), or the last axis without subtracting the mean
+/// (``Kind/rms``).
 ///
 /// Parameters: `NAME.scale`, ones at first, and `NAME.shift`, zeros at first (none for `.rms`), one number for each element of
 /// the last axis, or for each channel; for ``Kind/batch(momentum:)`` also `NAME.mean` and `NAME.variance`, which are not

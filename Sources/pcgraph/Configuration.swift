@@ -129,7 +129,7 @@
         "average": .number(settings.averageDecay), "freeze": .array(training.freeze.map(JSON.string)),
         "group": .array(training.group.map(JSON.string)), "validation": .number(settings.validation),
         "patience": whole(settings.patience), "reduction": .string(settings.reduction.rawValue),
-        "output": text(training.output), "log": text(training.log), "memory-limit": text(training.memoryLimit),
+        "output": text(training.output), "log": text(training.log), "memory-limit": text(training.memory.memoryLimit),
         "resume": .bool(keeping.resume), "checkpoint-every": whole(keeping.checkpointEvery),
         "keep": .integer(keeping.keep),
       ]

@@ -14,6 +14,27 @@
     var threads: Int?
   }
 
+  /// How much memory training may take.
+  struct MemoryOptions: ParsableArguments {
+    @Option(
+      help: ArgumentHelp(
+        "Memory that parameters and plans may take, such as 500M or 2G; more is refused before it is taken.",
+        valueName: "bytes"))
+    var memoryLimit: String?
+
+    /// The limit in bytes, where one was given; letters are powers of 1000.
+    func limit() throws -> Int? {
+      guard let text = memoryLimit else { return nil }
+      let units: [Character: Double] = ["K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12]
+      let unit = text.last.flatMap { units[Character($0.uppercased())] }
+      let number = Double(unit == nil ? text : String(text.dropLast()))
+      guard let number, number > 0, number * (unit ?? 1) < 1e18 else {
+        throw SettingsError("--memory-limit takes a number of bytes, such as 500M or 2G; \"\(text)\" is none.")
+      }
+      return Int(number * (unit ?? 1))
+    }
+  }
+
   /// What every command takes: a model, a data set and where to compute.
   struct ModelOptions: ParsableArguments {
     @Option(
@@ -266,11 +287,7 @@
       completion: .list(NamedLog.names))
     var log: String?
 
-    @Option(
-      help: ArgumentHelp(
-        "Memory that parameters and plans may take, such as 500M or 2G; more is refused before it is taken.",
-        valueName: "bytes"))
-    var memoryLimit: String?
+    @OptionGroup var memory: MemoryOptions
 
     /// The log of the training's progress, where one was asked for.
     func trainingLog() throws -> (any TrainingLog)? {
@@ -298,7 +315,7 @@
       choices.validation = validation
       choices.patience = patience
       choices.reportsMessages = log == NamedLog.tensorboard.rawValue
-      choices.memoryLimit = try memoryLimit.map(byteCount)
+      choices.memoryLimit = try memory.limit()
     }
   }
 
@@ -324,17 +341,6 @@
       }
     }
     return group
-  }
-
-  /// The bytes that `500M` or `2G` says; letters are powers of 1000.
-  func byteCount(_ text: String) throws -> Int {
-    let units: [Character: Double] = ["K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12]
-    let unit = text.last.flatMap { units[Character($0.uppercased())] }
-    let number = Double(unit == nil ? text : String(text.dropLast()))
-    guard let number, number > 0, number * (unit ?? 1) < 1e18 else {
-      throw SettingsError("--memory-limit takes a number of bytes, such as 500M or 2G; \"\(text)\" is none.")
-    }
-    return Int(number * (unit ?? 1))
   }
 
   enum OutputFormat: String, Named {

@@ -38,11 +38,7 @@
 
     @OptionGroup var compute: ThreadOptions
 
-    @Option(
-      help: ArgumentHelp(
-        "Memory that parameters and plans may take, such as 500M or 2G; more is refused before it is taken.",
-        valueName: "bytes"))
-    var memoryLimit: String?
+    @OptionGroup var memory: MemoryOptions
 
     @Option(
       help: "tensorboard: event files of all training in events/ of the folder.", completion: .list(NamedLog.names))
@@ -65,7 +61,7 @@
         reproduction.seedCount = seeds
         reproduction.dataDirectory = dataDir
         reproduction.threads = compute.threads
-        reproduction.memoryLimit = try memoryLimit.map(byteCount)
+        reproduction.memoryLimit = try memory.limit()
         reproduction.logsEvents = try log.map { try NamedLog(named: $0) } != nil
 
         reproduction.shouldStop = { Interruption.signal != 0 }

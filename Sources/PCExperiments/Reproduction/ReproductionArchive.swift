@@ -150,10 +150,7 @@ package final class ReproductionArchive {
     guard lock == nil else { return }
     let folder = open("\(path)/\(Self.workName)", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard folder >= 0 else { throw FileError("\(path)/\(Self.workName)", .read) }
-    guard flock(folder, LOCK_EX | LOCK_NB) == 0 else {
-      close(folder)
-      throw SettingsError("Another run is at work in \(path); wait until it ends, or choose another output folder.")
-    }
+    try lockForRun(folder, in: path)
     lock = folder
   }
 

@@ -180,6 +180,7 @@ extension FixedPredictions {
     let lossMessages = graph.losses.indices.map(plan.lossMessage)
     let isReached = graph.vertexIsReached()
     let relaxed = graph.batchedVertices.filter { graph.vertices[$0].kind == .relaxed && isReached[$0] }
+    let free = Set(plan.freeVertices)
     var states: [Int: Term] = [:]
     for vertex in relaxed { states[vertex] = makeState(of: vertex, plan) }
 
@@ -199,7 +200,7 @@ extension FixedPredictions {
       for vertex in deterministic.reversed() {
         sweep.messages[vertex] = plan.message(of: vertex, from: sweep)
       }
-      for (vertex, message) in inBlock where !isWhollyClamped(graph.vertices[vertex]) {
+      for (vertex, message) in inBlock where free.contains(vertex) {
         let arriving = sweep.arriving(at: graph.vertices[vertex].result)
         plan.emit.label = graph.vertices[vertex].name
         // Where nothing arrives, the message stays as it started.
@@ -243,8 +244,6 @@ extension FixedPredictions {
     keepClamped(vertex, message, plan, stage: .batch)
     return message
   }
-
-  private func isWhollyClamped(_ vertex: Graph.Vertex) -> Bool { vertex.clamp != nil && vertex.clamp?.mask == nil }
 
   /// Writes the clamped elements' constant error into a message.
   private func keepClamped(_ vertex: Int, _ message: Term, _ plan: PlanBuilder, stage: Stage = .step) {

@@ -31,15 +31,13 @@ public struct StandardPredictiveCoding: IterativeRule {
 
   public func write(_ plan: PlanBuilder) {
     let graph = plan.graph
-    let batched = graph.vertices.indices.filter { graph.vertices[$0].kind != .parametric }
-    var relaxed: [Int] = []
+    let batched = graph.batchedVertices
+    let relaxed = plan.freeVertices
 
     // Feedforward: v(0) = p(0), in memory of its own that the steps move.
     for vertex in graph.vertices.indices {
       let prediction = plan.predict(vertex)
-      let isFree = graph.vertices[vertex].clamp == nil || graph.vertices[vertex].clamp?.mask != nil
-      if graph.vertices[vertex].kind == .relaxed && isFree {
-        relaxed.append(vertex)
+      if relaxed.contains(vertex) {
         let value = plan.emit.makeTerm(
           plan.name(vertex, "value"), prediction.extents, isBatched: true, stage: .step)
         plan.emit.blend(plan.clamping(vertex, prediction) { $0 }, into: value, stage: .step)
