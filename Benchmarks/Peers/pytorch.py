@@ -44,13 +44,48 @@ def cnn(x):
     return x @ p["output.weight"]
 
 
+activation = {"tanh": torch.tanh, "sigmoid": torch.sigmoid}[case["activation"]]
+
+
+def dense(name, x):
+    return torch.addmm(parameters[f"{name}.bias"], x, parameters[f"{name}.weight"])
+
+
+def convolution(name, x, stride=1):
+    return F.conv2d(x, parameters[f"{name}.weight"], parameters[f"{name}.bias"], stride=stride, padding=1)
+
+
+def strided(x):
+    x = F.relu(convolution("conv1", x))
+    x = F.relu(convolution("conv2", x, stride=2))
+    x = F.relu(convolution("conv3", x, stride=2))
+    return dense("output", x.flatten(1))
+
+
+def residual(x):
+    x = F.max_pool2d(F.relu(convolution("stem", x)), 2)
+    for index in (1, 2, 3):
+        inner = F.relu(convolution(f"block{index}/conv1", x))
+        x = F.relu(x + convolution(f"block{index}/conv2", inner))
+    return dense("output", x.flatten(1))
+
+
+def branching(x):
+    encoder = torch.tanh(dense("encoder", x.flatten(1)))
+    gate = torch.sigmoid(dense("gate", encoder))
+    first = torch.tanh(dense("shared", encoder))
+    mixed = gate * first + (1 - gate) * encoder
+    second = torch.tanh(dense("shared", mixed))
+    return dense("output", torch.cat([mixed, first * second], 1)), dense("auxiliary", encoder)
+
+
 def mlp(x):
     x = x.flatten(1)
     layer = 1
     while f"hidden{layer}.weight" in parameters:
-        x = torch.tanh(x @ parameters[f"hidden{layer}.weight"] + parameters[f"hidden{layer}.bias"])
+        x = activation(dense(f"hidden{layer}", x))
         layer += 1
-    return x @ parameters["output.weight"] + parameters["output.bias"]
+    return dense("output", x)
 
 
 class Recurrent(torch.nn.Module):
@@ -85,7 +120,7 @@ if case["model"] in ("rnn", "lstm"):
             parameters[name] = value
     frozen = [named["core.bias_hh_l0"]]
 else:
-    model = {"cnn": cnn, "mlp": mlp}[case["model"]]
+    model = {"cnn": cnn, "mlp": mlp, "strided": strided, "residual": residual, "branching": branching}[case["model"]]
     frozen = []
 # For convolutions PyTorch is measured in whichever memory format is faster; the caller runs both.
 if case.get("channelsLast"):
@@ -98,9 +133,17 @@ optimizer = torch.optim.SGD(
     lr=case["learningRate"])
 
 
+def total_loss():
+    heads = model(image)
+    if isinstance(heads, tuple):
+        # The model's second loss weighs 0.3.
+        return 0.5 * ((heads[0] - target) ** 2).sum() + 0.15 * ((heads[1] - target) ** 2).sum()
+    return 0.5 * ((heads - target) ** 2).sum()
+
+
 def step():
     optimizer.zero_grad()
-    loss = 0.5 * ((model(image) - target) ** 2).sum()
+    loss = total_loss()
     loss.backward()
     optimizer.step()
     return loss
@@ -117,4 +160,4 @@ for line in sys.stdin:
         print(json.dumps(seconds), flush=True)
     elif words[0] == "loss":
         with torch.no_grad():
-            print(json.dumps([float(0.5 * ((model(image) - target) ** 2).sum())]), flush=True)
+            print(json.dumps([float(total_loss())]), flush=True)

@@ -4,12 +4,17 @@
 // MARK: Convolution and input gradient
 
 INLINE Loops convolution_loops(
-    const pc_convolution *c, const pc_taps *vertical, const pc_taps *horizontal, int64_t unit) {
+    const pc_convolution *c, const pc_taps *vertical, const pc_taps *horizontal, int64_t unit, int64_t ahead) {
   Loops loops = {
       {vertical->count, horizontal->count, c->channels},
       {unit * c->vertical_weight, unit * c->horizontal_weight, unit * c->channel_weight},
-      {c->vertical_source, c->horizontal_source, c->channel_source}};
-  if (!c->channels_innermost) {
+      {c->vertical_source, c->horizontal_source, c->channel_source},
+      ahead};
+  if (c->channels_innermost) {
+    // A row of taps with all channels is one piece where it lies so in both.
+    if (c->horizontal_weight == c->channels * c->channel_weight && c->horizontal_source == c->channels * c->channel_source)
+      loops.count[2] *= loops.count[1], loops.count[1] = 1;
+  } else {
     loops.count[1] = c->channels, loops.count[2] = horizontal->count;
     loops.weight[1] = unit * c->channel_weight, loops.weight[2] = unit * c->horizontal_weight;
     loops.source[1] = c->channel_source, loops.source[2] = c->horizontal_source;
@@ -18,24 +23,27 @@ INLINE Loops convolution_loops(
 }
 
 /// For shared, packed filters and at least one vector of lanes. The vectors of a block are two of a column's lanes, or, where
-/// a vector holds all of them, two neighbouring columns with the same taps.
+/// a vector holds all of them, two neighbouring columns with the same taps. Threads that share one tile take rows of their own.
 static void convolution(const void *parameters, const pc_work *work) {
   const pc_convolution *c = parameters;
   const float alpha = work->coefficients[c->alpha], beta = work->coefficients[c->beta];
   const int64_t panels = panels_of(c->rows);
+  const int64_t top = part_start(c->height, work->part, work->parts);
+  const int64_t bottom = part_start(c->height, work->part + 1, work->parts);
   for (int64_t g = 0; g < c->groups; g++)
-    for (int64_t y = 0; y < c->height; y++)
+    for (int64_t y = top; y < bottom; y++)
       for (int64_t panel = 0; panel < panels; panel++) {
         const pc_taps *vertical = c->vertical + y;
         const int64_t first = panel_start(c->rows, panels, panel);
         const int64_t rows = panel_start(c->rows, panels, panel + 1) - first;
         const float *weights = c->weights.base + g * c->weights_group + first * c->depth + rows * vertical->weight;
         const float *source = in_tile(&c->source, work) + g * c->source_group + vertical->source;
+        const int64_t ahead = panel + 1 < panels ? rows * c->depth : 0;
         float *result =
             out_tile(&c->result, work) + g * c->result_group + y * c->result_row + first * c->result_channel;
         for (int64_t x = 0; x < c->width; x++) {
           const pc_taps *horizontal = c->horizontal + x, *next = horizontal + 1;
-          const Loops loops = convolution_loops(c, vertical, horizontal, rows);
+          const Loops loops = convolution_loops(c, vertical, horizontal, rows, ahead);
           const float *w = weights + rows * horizontal->weight, *s = source + horizontal->source;
           float *r = result + x * c->result_column;
           if (c->lanes > W) {

@@ -136,9 +136,12 @@ static void elementwise_chunk(
     const float *y, const float *z, float alpha, float beta) {
   float local[4][CHUNK] __attribute__((aligned(64)));
   bool whole = count % W == 0;
-  Stream xs = stream_of(x, axis->x, count, whole, local[0]);
-  Stream ys = stream_of(y, axis->y, count, whole, local[1]);
-  Stream zs = stream_of(z, axis->z, count, whole, local[2]);
+  // What the function does not take is not read either: another thread may be writing there.
+  Stream xs = {local[0], 0};
+  if (e->arity < 1) store(local[0], splat(0));
+  else xs = stream_of(x, axis->x, count, whole, local[0]);
+  Stream ys = e->arity < 2 ? xs : stream_of(y, axis->y, count, whole, local[1]);
+  Stream zs = e->arity < 3 ? xs : stream_of(z, axis->z, count, whole, local[2]);
   if (whole && axis->result == 1) {
     function(count, result, xs, ys, zs, alpha, beta, e->limit);
   } else {
@@ -167,13 +170,43 @@ static void elementwise_row(
   }
 }
 
+/// Whole vectors of neighbouring numbers, or of one number for all, need no preparation.
+INLINE bool is_plain(const pc_elementwise *e, const pc_axis *a, int64_t count) {
+  return a->result == 1 && count % W == 0 && (e->arity < 1 || (uint64_t)a->x <= 1) && (e->arity < 2 || (uint64_t)a->y <= 1)
+      && (e->arity < 3 || (uint64_t)a->z <= 1);
+}
+
+INLINE Stream plain_stream(const float *at, int64_t stride, float *local) {
+  if (stride == 1) return (Stream){at, W};
+  store(local, splat(*at));
+  return (Stream){local, 0};
+}
+
+INLINE void elementwise_plain(
+    const pc_elementwise *e, RowFunction function, const pc_axis *a, int64_t count, float *result, const float *x,
+    const float *y, const float *z, float alpha, float beta) {
+  float local[3][W] __attribute__((aligned(64)));
+  Stream xs = e->arity < 1 ? (Stream){result, W} : plain_stream(x, a->x, local[0]);
+  Stream ys = e->arity < 2 ? xs : plain_stream(y, a->y, local[1]);
+  Stream zs = e->arity < 3 ? xs : plain_stream(z, a->z, local[2]);
+  function(count, result, xs, ys, zs, alpha, beta, e->limit);
+}
+
 static void elementwise_axis(
     const pc_elementwise *e, RowFunction function, int64_t axis, int64_t first, int64_t last, float *result,
     const float *x, const float *y, const float *z, float alpha, float beta) {
   const pc_axis *a = e->axes + axis;
   result += first * a->result, x += first * a->x, y += first * a->y, z += first * a->z;
   if (axis + 1 == e->rank) {
-    elementwise_row(e, function, a, last - first, result, x, y, z, alpha, beta);
+    if (is_plain(e, a, last - first))
+      elementwise_plain(e, function, a, last - first, result, x, y, z, alpha, beta);
+    else
+      elementwise_row(e, function, a, last - first, result, x, y, z, alpha, beta);
+    return;
+  }
+  if (axis + 2 == e->rank && is_plain(e, a + 1, a[1].count)) {
+    for (int64_t i = first; i < last; i++, result += a->result, x += a->x, y += a->y, z += a->z)
+      elementwise_plain(e, function, a + 1, a[1].count, result, x, y, z, alpha, beta);
     return;
   }
   for (int64_t i = first; i < last; i++) {
@@ -190,21 +223,6 @@ static void elementwise(const void *parameters, const pc_work *work) {
   int64_t last = 16 * part_start(blocks, work->part + 1, work->parts);
   if (last > e->axes->count) last = e->axes->count;
   if (first >= last) return;
-  const pc_axis *a = e->axes;
-  const int64_t arity = e->arity;
-  if (e->rank == 1 && a->result == 1 && (arity < 1 || a->x == 1) && (arity < 2 || a->y == 1)
-      && (arity < 3 || a->z == 1) && (last - first) % W == 0) {
-    // Whole vectors of neighbouring numbers need no preparation.
-    float *result = out_tile(&e->result, work) + first;
-    Stream x = {in_tile(&e->x, work) + first, W}, y = {in_tile(&e->y, work) + first, W};
-    Stream z = {in_tile(&e->z, work) + first, W};
-    if (arity < 1) x = (Stream){result, W};
-    if (arity < 2) y = x;
-    if (arity < 3) z = x;
-    row_functions[e->operation](
-        last - first, result, x, y, z, work->coefficients[e->alpha], work->coefficients[e->beta], e->limit);
-    return;
-  }
   elementwise_axis(
       e, row_functions[e->operation], 0, first, last, out_tile(&e->result, work), in_tile(&e->x, work),
       in_tile(&e->y, work), in_tile(&e->z, work), work->coefficients[e->alpha], work->coefficients[e->beta]);

@@ -9,9 +9,29 @@
 //
 // Weights are packed: the R weights of a step are neighbours. Callers: `matrix`, `outer`, `convolution`.
 
+// Four of the innermost steps are written out: where two threads share a core's front end, the loop's own instructions
+// would keep multipliers waiting.
+
 typedef struct {
   int64_t count[3], weight[3], source[3];
+  /// How far ahead of the weights in use those lie that are used next, which are fetched in passing: panels follow one
+  /// another, but blocks of their depth do not, and the processor alone does not guess where the next begins.
+  int64_t ahead;
 } Loops;
+
+/// Innermost steps that are written out.
+#define ABREAST 4
+
+INLINE void multiply_once(
+    const int R, const int N, const float *weights, const float *source, const int64_t source_step,
+    V sum[MOST_ROWS][2]) {
+  V x[2];
+  UNROLL for (int n = 0; n < N; n++) x[n] = load(source + n * source_step);
+  UNROLL for (int r = 0; r < R; r++) {
+    V a = splat(weights[r]);
+    UNROLL for (int n = 0; n < N; n++) sum[r][n] += a * x[n];
+  }
+}
 
 INLINE void multiply(
     const int R, const int N, const Loops *loops, const float *weights, const float *source, const int64_t source_step,
@@ -20,20 +40,18 @@ INLINE void multiply(
   UNROLL for (int r = 0; r < R; r++) {
     UNROLL for (int n = 0; n < N; n++) sum[r][n] = splat(0);
   }
-  const int64_t weight_step = loops->weight[2], step = loops->source[2];
+  const int64_t weight_step = loops->weight[2], step = loops->source[2], ahead = loops->ahead;
   for (int64_t i = 0; i < loops->count[0]; i++) {
     const float *wi = weights + i * loops->weight[0], *si = source + i * loops->source[0];
     for (int64_t j = 0; j < loops->count[1]; j++) {
       const float *w = wi + j * loops->weight[1], *s = si + j * loops->source[1];
-      for (int64_t k = loops->count[2]; k > 0; k--) {
-        V x[2];
-        UNROLL for (int n = 0; n < N; n++) x[n] = load(s + n * source_step);
-        UNROLL for (int r = 0; r < R; r++) {
-          V a = splat(w[r]);
-          UNROLL for (int n = 0; n < N; n++) sum[r][n] += a * x[n];
+      int64_t k = loops->count[2];
+      if (weight_step == R)
+        for (; k >= ABREAST; k -= ABREAST, w += ABREAST * R, s += ABREAST * step) {
+          for (int line = 0; line < ABREAST * R; line += 16) __builtin_prefetch(w + ahead + line, 0, 2);
+          UNROLL for (int u = 0; u < ABREAST; u++) multiply_once(R, N, w + u * R, s + u * step, source_step, sum);
         }
-        w += weight_step, s += step;
-      }
+      for (; k > 0; k--, w += weight_step, s += step) multiply_once(R, N, w, s, source_step, sum);
     }
   }
   UNROLL for (int r = 0; r < R; r++) {
@@ -70,6 +88,54 @@ MICRO(7)
 MICRO(8)
 #endif
 
+/// Two panels of R rows, `next` apart, times one vector: a single panel would have too few sums to hide the latency.
+INLINE void multiply_pair(
+    const int R, int64_t depth, const float *weights, int64_t next, const float *source, int64_t source_step,
+    float *result, int64_t result_row, float alpha, float beta) {
+  V sum[2][MOST_ROWS];
+  UNROLL for (int r = 0; r < R; r++) sum[0][r] = sum[1][r] = splat(0);
+  for (int64_t k = 0; k < depth; k++, weights += R, source += source_step) {
+    V x = load(source);
+    __builtin_prefetch(weights + 2 * next, 0, 2);
+    __builtin_prefetch(weights + 3 * next, 0, 2);
+    UNROLL for (int r = 0; r < R; r++) {
+      sum[0][r] += splat(weights[r]) * x;
+      sum[1][r] += splat(weights[next + r]) * x;
+    }
+  }
+  UNROLL for (int panel = 0; panel < 2; panel++) {
+    UNROLL for (int r = 0; r < R; r++) {
+      float *at = result + (panel * R + r) * result_row;
+      V value = alpha * sum[panel][r];
+      store(at, beta == 0 ? value : beta * load(at) + value);
+    }
+  }
+}
+
+typedef void (*MicroPair)(
+    int64_t depth, const float *weights, int64_t next, const float *source, int64_t source_step, float *result,
+    int64_t result_row, float alpha, float beta);
+
+#define MICRO_PAIR(R)                                                                                              \
+  static void micro_pair_##R(                                                                                      \
+      int64_t depth, const float *weights, int64_t next, const float *source, int64_t source_step, float *result,  \
+      int64_t result_row, float alpha, float beta) {                                                               \
+    multiply_pair(R, depth, weights, next, source, source_step, result, result_row, alpha, beta);                  \
+  }
+
+MICRO_PAIR(1)
+MICRO_PAIR(2)
+MICRO_PAIR(3)
+MICRO_PAIR(4)
+#if MOST_ROWS > 4
+MICRO_PAIR(5)
+MICRO_PAIR(6)
+#endif
+#if MOST_ROWS > 6
+MICRO_PAIR(7)
+MICRO_PAIR(8)
+#endif
+
 #if MOST_ROWS > 6
 #define MICROS(N)                                                                                              \
   {                                                                                                            \
@@ -86,6 +152,16 @@ MICRO(8)
 /// By rows; one and two vectors.
 static const Micro micro_one[MOST_ROWS + 1] = MICROS(1);
 static const Micro micro_two[MOST_ROWS + 1] = MICROS(2);
+
+static const MicroPair micro_pair[MOST_ROWS + 1] = {
+    0, micro_pair_1, micro_pair_2, micro_pair_3, micro_pair_4,
+#if MOST_ROWS > 4
+    micro_pair_5, micro_pair_6,
+#endif
+#if MOST_ROWS > 6
+    micro_pair_7, micro_pair_8,
+#endif
+};
 
 // MARK: Panels
 

@@ -117,13 +117,17 @@ static void run_calls(const pc_script *s, const pc_span *span, const pc_work *wo
   for (int64_t n = 0; n < span->repeat; n++)
     for (int64_t c = span->first; c < span->first + span->count; c++) {
       const pc_call *call = s->calls + c;
-      if (call->alone && work->part != 0) continue;
+      pc_work own = *work;
+      if (call->alone) {
+        if (work->part != 0) continue;
+        own.parts = 1;
+      }
       if (!s->notes) {
-        call->kernel(call->parameters, work);
+        call->kernel(call->parameters, &own);
         continue;
       }
       pc_note note = {.call = c, .tile = turn.tile, .start = pc_seconds()};
-      call->kernel(call->parameters, work);
+      call->kernel(call->parameters, &own);
       note.end = pc_seconds();
       keep_note(s, turn.thread, note);
     }
@@ -145,7 +149,8 @@ static void run_spans(const pc_script *s, const pc_phase *phase, const pc_work *
 static void run_phase(pc_pool *pool, const pc_script *s, const pc_phase *phase, int64_t thread) {
   pc_work work = {.coefficients = s->coefficients, .scratch = s->scratch + thread * s->scratch_stride};
   if (phase->together) {
-    work.live = 1;
+    // Of calls that work on tiles there are none but where all examples are one.
+    work.live = s->tiles == 1 ? s->batch : 1;
     work.part = thread, work.parts = pool->threads;
     run_spans(s, phase, &work, (Turn){thread, -1});
   } else {

@@ -6,10 +6,13 @@
 /// of columns whose part of the source stays in the second.
 enum { whole_depth = 384, depth_block = 256, group_floats = 1 << 14 };
 
+/// Threads that share one tile take panels of their own.
 static void matrix(const void *parameters, const pc_work *work) {
   const pc_matrix *m = parameters;
   const float alpha = work->coefficients[m->alpha];
   const int64_t panels = panels_of(m->rows);
+  const int64_t first_panel = part_start(panels, work->part, work->parts);
+  const int64_t last_panel = part_start(panels, work->part + 1, work->parts);
   const int64_t blocks = m->depth > whole_depth ? (m->depth + depth_block - 1) / depth_block : 1;
   // Columns go in pairs where one does not fill two vectors.
   const int64_t fitting = group_floats / (m->lanes * (m->depth / blocks + 1)) / 2 * 2;
@@ -24,11 +27,12 @@ static void matrix(const void *parameters, const pc_work *work) {
         const float *source = in_tile(&m->source, work) + m->group[g].source + first_column * m->source_column
             + start * m->source_depth;
         float *result = out_tile(&m->result, work) + m->group[g].result + first_column * m->result_column;
-        for (int64_t panel = 0; panel < panels; panel++) {
+        for (int64_t panel = first_panel; panel < last_panel; panel++) {
           int64_t first = panel_start(m->rows, panels, panel);
           int64_t rows = panel_start(m->rows, panels, panel + 1) - first;
-          Loops loops = {{1, 1, depth}, {0, 0, rows}, {0, 0, m->source_depth}};
           const float *weights = m->weights + m->group[g].weights + first * m->depth + start * rows;
+          const int64_t ahead = panel + 1 < panels ? rows * m->depth : 0;
+          Loops loops = {{1, 1, depth}, {0, 0, rows}, {0, 0, m->source_depth}, ahead};
           float *y = result + first * m->result_row;
           if (m->lanes > W) {
             for (int64_t c = 0; c < columns; c++)
@@ -42,10 +46,15 @@ static void matrix(const void *parameters, const pc_work *work) {
               micro_two[rows](
                   &loops, weights, source + c * m->source_column, m->source_column, y + c * m->result_column,
                   m->result_row, m->result_column, alpha, beta);
-            if (c < columns)
+            if (c < columns && columns == 1 && panel + 1 < last_panel
+                && panel_start(m->rows, panels, panel + 2) - first == 2 * rows) {
+              micro_pair[rows](depth, weights, rows * m->depth, source, m->source_depth, y, m->result_row, alpha, beta);
+              panel++;
+            } else if (c < columns) {
               micro_one[rows](
                   &loops, weights, source + c * m->source_column, W, y + c * m->result_column, m->result_row, W,
                   alpha, beta);
+            }
           }
         }
       }
@@ -95,8 +104,8 @@ static void outer(const void *parameters, const pc_work *work) {
         const float *x = o->x.base + o->group[g].weights + row * o->depth * o->lanes;
         const int64_t x_depth = o->lanes * rows;
         const Loops whole = {
-            {full, o->depth, o->lanes}, {o->x.tile, x_depth, rows}, {o->y.tile, o->y_depth, BLOCK}};
-        const Loops remainder = {{1, o->depth, rest}, {0, x_depth, rows}, {0, o->y_depth, BLOCK}};
+            {full, o->depth, o->lanes}, {o->x.tile, x_depth, rows}, {o->y.tile, o->y_depth, BLOCK}, 0};
+        const Loops remainder = {{1, o->depth, rest}, {0, x_depth, rows}, {0, o->y_depth, BLOCK}, 0};
         float *result = o->result + o->group[g].result + row * o->result_row + c * o->result_column;
         float local[MOST_ROWS * BLOCK] __attribute__((aligned(64)));
         bool direct = columns == BLOCK && o->result_column == 1;
@@ -136,17 +145,75 @@ INLINE void sum_products(
   UNROLL for (int n = 0; n < N; n++) sums[vector + n] = sum[n];
 }
 
-/// N vectors of neighbouring results that share one operand and are neighbours in the other; both operands unbatched.
-INLINE void row_of_products(
-    const int N, const pc_products *p, float *result, const float *shared, int64_t shared_depth, const float *row,
-    int64_t row_depth, float alpha, float beta) {
-  V sum[4];
-  UNROLL for (int n = 0; n < N; n++) sum[n] = splat(0);
-  for (int64_t k = 0; k < p->depth; k++) {
-    V x = splat(shared[k * shared_depth]);
-    UNROLL for (int n = 0; n < N; n++) sum[n] += x * load(row + k * row_depth + n * W);
+/// Results that are worked on together: their sums stay in the first-level cache.
+enum { abreast_results = 1024 };
+
+/// Neighbouring results that share one operand and are neighbours in the other; both operands unbatched. Rows are read from
+/// end to end, N at a time, as memory likes best.
+INLINE void add_rows(
+    const int N, int64_t count, float *sums, const float *shared, int64_t shared_depth, const float *rows,
+    int64_t row_depth) {
+  V x[4];
+  UNROLL for (int n = 0; n < N; n++) x[n] = splat(shared[n * shared_depth]);
+  for (int64_t i = 0; i < count; i += W) {
+    V sum = load(sums + i);
+    UNROLL for (int n = 0; n < N; n++) sum += x[n] * load(rows + n * row_depth + i);
+    store(sums + i, sum);
   }
-  UNROLL for (int n = 0; n < N; n++) blend(result + n * W, 1, 0, sum[n], alpha, beta);
+}
+
+static void row_of_products(
+    const pc_products *p, int64_t count, float *result, const float *shared, int64_t shared_depth, const float *row,
+    int64_t row_depth, float alpha, float beta) {
+  float sums[abreast_results] __attribute__((aligned(64)));
+  for (int64_t i = 0; i < count; i += W) store(sums + i, splat(0));
+  int64_t k = 0;
+  for (; k + 4 <= p->depth; k += 4)
+    add_rows(4, count, sums, shared + k * shared_depth, shared_depth, row + k * row_depth, row_depth);
+  for (; k < p->depth; k++)
+    add_rows(1, count, sums, shared + k * shared_depth, shared_depth, row + k * row_depth, row_depth);
+  for (int64_t i = 0; i < count; i += W) blend(result + i, 1, 0, load(sums + i), alpha, beta);
+}
+
+/// N neighbouring results that share one operand, where both run along the depth: a vector of sums for each, two where they
+/// are to hide the latency, which are added up in the end.
+INLINE void row_of_dots(
+    const int N, int64_t depth, float *result, int64_t result_step, const float *shared, const float *row,
+    int64_t row_step, float alpha, float beta) {
+  V sum[4][2];
+  UNROLL for (int n = 0; n < N; n++) sum[n][0] = splat(0), sum[n][1] = splat(0);
+  int64_t k = 0;
+  for (; k + 2 * W <= depth; k += 2 * W) {
+    V x = load(shared + k), y = load(shared + k + W);
+    UNROLL for (int n = 0; n < N; n++) {
+      sum[n][0] += x * load(row + n * row_step + k);
+      sum[n][1] += y * load(row + n * row_step + k + W);
+    }
+  }
+  UNROLL for (int n = 0; n < N; n++) {
+    V both = sum[n][0] + sum[n][1];
+    float total = 0;
+    for (int l = 0; l < W; l++) total += both[l];
+    for (int64_t rest = k; rest < depth; rest++) total += shared[rest] * row[n * row_step + rest];
+    float *at = result + n * result_step;
+    *at = beta == 0 ? alpha * total : beta * *at + alpha * total;
+  }
+}
+
+/// A row of unbatched results by `row_of_dots`, where the operands lie so.
+static bool dots_row(
+    const pc_products *p, const pc_axis *a, int64_t count, float *result, const float *x, const float *y, float alpha,
+    float beta) {
+  if (p->lanes != 1 || p->x_depth != 1 || p->y_depth != 1 || p->depth < 2 * W || (a->x != 0 && a->y != 0)) return false;
+  const bool is_x_shared = a->x == 0;
+  const float *shared = is_x_shared ? x : y, *row = is_x_shared ? y : x;
+  const int64_t row_step = is_x_shared ? a->y : a->x;
+  int64_t i = 0;
+  for (; i + 4 <= count; i += 4)
+    row_of_dots(4, p->depth, result + i * a->result, a->result, shared, row + i * row_step, row_step, alpha, beta);
+  for (; i < count; i++)
+    row_of_dots(1, p->depth, result + i * a->result, a->result, shared, row + i * row_step, row_step, alpha, beta);
+  return true;
 }
 
 /// As much of a row of unbatched results as fills vectors; returns how many that is.
@@ -158,12 +225,12 @@ static int64_t products_row(
   const float *shared = is_x_shared ? x : y, *row = is_x_shared ? y : x;
   const int64_t shared_depth = is_x_shared ? p->x_depth : p->y_depth;
   const int64_t row_depth = is_x_shared ? p->y_depth : p->x_depth;
-  int64_t i = 0;
-  for (; i + 4 * W <= count; i += 4 * W)
-    row_of_products(4, p, result + i, shared, shared_depth, row + i, row_depth, alpha, beta);
-  for (; i + W <= count; i += W)
-    row_of_products(1, p, result + i, shared, shared_depth, row + i, row_depth, alpha, beta);
-  return i;
+  const int64_t whole = count / W * W;
+  for (int64_t i = 0; i < whole; i += abreast_results)
+    row_of_products(
+        p, whole - i < abreast_results ? whole - i : abreast_results, result + i, shared, shared_depth, row + i, row_depth,
+        alpha, beta);
+  return whole;
 }
 
 static void products_axis(
@@ -182,6 +249,9 @@ static void products_axis(
   }
   const pc_axis *a = p->axes + axis;
   int64_t next = axis + 1 < p->rank ? a[1].count : 0;
+  if (axis + 1 == p->rank
+      && dots_row(p, a, last - first, result + first * a->result, x + first * a->x, y + first * a->y, alpha, beta))
+    return;
   if (axis + 1 == p->rank)
     first += products_row(
         p, a, last - first, result + first * a->result, x + first * a->x, y + first * a->y, alpha, beta);

@@ -4,7 +4,7 @@ import PCPrimitives
 
 /// The fast backend: Float, on the processor's cores, by kernels of our own that need nothing installed.
 ///
-/// A batch is cut into tiles of 8, 16 or 32 examples whose numbers lie beside one another, and a thread carries one
+/// A batch is cut into tiles of 8, 16 or 32 examples (of 1 where there is but one and no image) whose numbers lie beside one another, and a thread carries one
 /// tile through all consecutive instructions (the whole of a repeated section) before it takes the next, so that a
 /// tile's values stay in the cache. Results do not depend on the number of threads, bit for bit: work is split by tiles and
 /// by elements of the result, and sums over examples have an order that the batch size alone decides.
@@ -89,7 +89,11 @@ public struct CPU: Backend {
     let violations = program.violations()
     guard violations.isEmpty else { fatalError("a program that is not well formed: \(violations[0])") }
     guard batchSize >= 1 else { fatalError("a batch of \(batchSize) examples; there must be at least one") }
-    let lanes = batchSize > 16 ? 32 : batchSize > 8 ? 16 : 8
+    // One example fills no vector. Where there are no images, its numbers are better taken for shared ones, whose products
+    // go through neighbouring results instead.
+    let isSingle = batchSize == 1 && !program.hasImages
+    let program = isSingle ? program.unbatched : program
+    let lanes = isSingle ? 1 : batchSize > 16 ? 32 : batchSize > 8 ? 16 : 8
     guard let set = instructionSet.kernels(lanes: lanes) else {
       fatalError("instruction set \(instructionSet.rawValue) is gone from this machine")
     }
@@ -111,7 +115,28 @@ extension CPU.InstructionSet {
   /// A tile must fill a vector at least: tiles of 8 examples go to AVX2 on machines with AVX-512 too.
   func kernels(lanes: Int) -> UnsafePointer<pc_set>? {
     guard let set = kernels else { return nil }
-    return lanes < Int(set.pointee.width) ? CPU.InstructionSet.avx2.kernels : set
+    return lanes > 1 && lanes < Int(set.pointee.width) ? CPU.InstructionSet.avx2.kernels : set
+  }
+}
+
+extension Program {
+  /// Whether convolutions or pooling occur.
+  fileprivate var hasImages: Bool {
+    sections.contains { section in
+      section.instructions.contains { instruction in
+        switch instruction.primitive {
+        case .convolve, .convolveInputGradient, .convolveFilterGradient, .maxPool, .maxPoolGradient: true
+        default: false
+        }
+      }
+    }
+  }
+
+  /// The program for a single example, which needs no batch: sums over examples are then sums of one.
+  fileprivate var unbatched: Program {
+    var program = self
+    for index in program.buffers.indices { program.buffers[index].isBatched = false }
+    return program
   }
 }
 

@@ -132,7 +132,9 @@ final class CPUExecutable: Executable {
       plan = known
     } else {
       let work = script.reduce(0.0) { $0 + Double($1.count) * program.sections[$1.section].work(in: self) }
-      plan = Plan(script, calls: calls, work: work, leastShared: leastShared)
+      plan = Plan(
+        script, calls: calls, work: work, leastShared: leastShared,
+        sharesTile: pool.threads > 1 && lanes > 1 && batchSize <= lanes)
       plans[script] = plan
     }
     return plan
@@ -178,8 +180,10 @@ final class Calls {
 
   /// A call as C sees it.
   func pointer(_ index: Int) -> pc_call {
-    pc_call(
-      kernel: calls[index].kernel, parameters: calls[index].parameters, alone: calls[index].kind == .alone)
+    let call = calls[index]
+    return pc_call(
+      kernel: call.kernel, parameters: call.parameters,
+      alone: call.kind == .alone || call.kind == .tile && !call.sharesTiles)
   }
 }
 

@@ -16,7 +16,7 @@ extension Lowering {
     let axes = Lowering.axes(
       extents + (hasLanes ? [lanes] : []), result: strides(result), x: operands.first.map(strides),
       y: operands.dropFirst().first.map(strides), z: operands.dropFirst(2).first.map(strides))
-    // Operands that the function does not take read one number of something that is there.
+    // Operands that the function does not take are not read.
     let unused = pc_place(base: result.place.base, tile: result.place.tile, lane: 0)
     let places = operands.map(\.place) + Array(repeating: unused, count: 3)
     var limit: Float = 0
@@ -166,7 +166,7 @@ private final class ForeignCall {
   }
 
   func run(tile: Int, live: Int, alpha: Float, beta: Float) {
-    for example in 0..<live {
+    for example in 0..<(result.isBatched ? live : 1) {
       func start(_ operand: Operand) -> UnsafeMutablePointer<Float> {
         operand.place.base + tile * Int(operand.place.tile) + example * Int(operand.place.lane)
       }

@@ -113,17 +113,18 @@ extension Lowering {
     _ c: Convolution, _ instruction: Instruction, _ vertical: Direction.Pattern, _ horizontal: Direction.Pattern,
     rows: Int, channels: Int, rowAxis: Int, channelAxis: Int
   ) throws {
+    var (vertical, horizontal) = (vertical, horizontal)
     var source = operand(instruction.operands[0])
     let filter = operand(instruction.operands[1])
     let result = operand(instruction.results[0])
     let filterView = instruction.operands[1]
     let isFast = result.isBatched && source.isBatched && !filter.isBatched
     if isFast && rows * c.kernel.count >= 128 {
-      source = try gatherChannels(source, instruction.primitive.operandExtents[0])
+      source = try gatherChannels(source, instruction.primitive.operandExtents[0], horizontal)
     }
     // The innermost loop should be long; along a row of taps it also stays within a row of the image.
     let widest = horizontal.taps.map(\.count).max() ?? 0
-    let channelsInnermost = channels > widest
+    let channelsInnermost = channels > widest || source.strides[0] == lanes
     let depth = channels * c.kernel.count
     let groupStride = filter.strides[0] * (c.outputChannels / c.groups)
 
@@ -139,9 +140,20 @@ extension Lowering {
       let order = channelsInnermost ? [2, 3, channelAxis] : [2, channelAxis, 3]
       let filterExtents = [rows, channels, c.kernel.rows, c.kernel.columns]
       let counts = order.map { $0 == channelAxis ? channels : filterExtents[$0] }
+      // Taps are packed in the order in which they are met, so that they follow one another.
+      let (isFlippedRow, isFlippedColumn) = (vertical.tapStep < 0, horizontal.tapStep < 0)
+      let first =
+        (isFlippedRow ? (c.kernel.rows - 1) * filter.strides[2] : 0)
+        + (isFlippedColumn ? (c.kernel.columns - 1) * filter.strides[3] : 0)
       let packed = try pack(
-        filterView, offsets: (0..<c.groups).map { $0 * groupStride }, rows: rows, row: filter.strides[rowAxis],
-        counts: counts, strides: order.map { filter.strides[$0] })
+        filterView, offsets: (0..<c.groups).map { $0 * groupStride + first }, rows: rows,
+        row: filter.strides[rowAxis],
+        counts: counts,
+        strides: order.map { axis in
+          axis == 2 && isFlippedRow || axis == 3 && isFlippedColumn ? -filter.strides[axis] : filter.strides[axis]
+        })
+      if isFlippedRow { vertical.flip(c.kernel.rows) }
+      if isFlippedColumn { horizontal.flip(c.kernel.columns) }
       weights = pc_place(base: packed.memory.base, tile: 0, lane: 0)
       weightsGroup = rows * depth
       packs = packed.packs
@@ -171,14 +183,19 @@ extension Lowering {
       kind(result, .alone), reads: [source, filter], writes: [result], packs: packs)
   }
 
-  /// An image that is large for the cache, copied so that the channels of a pixel are neighbours.
+  /// An image copied so that the channels of a pixel are neighbours, where that helps.
   ///
   /// A window of an image [channel][row][column] is as many pieces as it has channels, often a power of two apart: for
   /// 64 channels of 32 × 32 pixels all of them fall into the same few sets of the cache, and convolution takes twice
-  /// as long. The copy pays where each number is used a hundred times or more.
-  private mutating func gatherChannels(_ source: Operand, _ extents: [Int]) throws -> Operand {
+  /// as long. Where neighbouring taps meet neighbouring pixels, a row of the window becomes one piece besides, and the innermost
+  /// loop as long. The copy pays where each number is used a hundred times or more.
+  private mutating func gatherChannels(
+    _ source: Operand, _ extents: [Int], _ horizontal: Direction.Pattern
+  ) throws -> Operand {
     let count = extents.reduce(1, *)
-    guard extents[0] >= 16, 4 * count * lanes > 1 << 18, source.strides[0] > lanes else { return source }
+    let isOnePiece = horizontal.positionStep == 1 && abs(horizontal.tapStep) == 1
+    guard extents[0] > 1, isOnePiece || extents[0] >= 16 && 4 * count * lanes > 1 << 18, source.strides[0] > lanes
+    else { return source }
     let memory = try workspace(tiles * count * lanes)
     let place = pc_place(base: memory.base, tile: Int64(count * lanes), lane: 1)
     let strides = [lanes, extents[2] * extents[0] * lanes, extents[0] * lanes]
@@ -249,6 +266,12 @@ private struct Direction {
     var taps: [(count: Int, tap: Int, position: Int)]
     var tapStep: Int
     var positionStep: Int
+
+    /// Counts the taps from the last one of the kernel.
+    mutating func flip(_ kernel: Int) {
+      taps = taps.map { ($0.count, kernel - 1 - $0.tap, $0.position) }
+      tapStep = -tapStep
+    }
   }
 
   let input, output, kernel, stride, padding, dilation: Int
@@ -273,7 +296,7 @@ private struct Direction {
       }, tapStep: 1, positionStep: dilation)
   }
 
-  /// For each position of the image: taps and result positions.
+  /// For each position of the image: taps, last first, and result positions.
   var backward: Pattern {
     func resultPosition(_ at: Int, _ i: Int) -> Int? {
       let room = at + padding - i * dilation
@@ -285,8 +308,8 @@ private struct Direction {
     return Pattern(
       taps: (0..<input).map { at in
         let taps = (0..<kernel).filter { resultPosition(at, $0) != nil }
-        return (taps.count, taps.first ?? 0, taps.first.flatMap { resultPosition(at, $0) } ?? 0)
-      }, tapStep: stride / common, positionStep: -dilation / common)
+        return (taps.count, taps.last ?? kernel - 1, taps.last.flatMap { resultPosition(at, $0) } ?? 0)
+      }, tapStep: -stride / common, positionStep: dilation / common)
   }
 
   /// For each tap: result positions (as `tap`) and image positions.

@@ -16,6 +16,8 @@ struct Call {
   var kernel: pc_kernel
   var parameters: UnsafeRawPointer
   var kind: Kind
+  /// Whether threads can share one tile of it.
+  var sharesTiles = false
   /// Program buffers.
   var reads: Set<Int> = []
   var writes: Set<Int> = []
@@ -148,6 +150,7 @@ struct Lowering {
       case PC_KERNEL_PACK: "pack"
       case PC_KERNEL_TRANSPOSE: "transpose"
       case PC_KERNEL_COMBINE: "combine tiles"
+      case PC_KERNEL_ELEMENTWISE where origin.operation.hasPrefix("convolve"): "gather channels"
       default: nil
       }
     guard let helper else { return origin }
@@ -262,6 +265,9 @@ extension Lowering {
     calls.append(
       Call(
         kernel: pc_kernel_of(set, kernel), parameters: UnsafeRawPointer(array([parameters])), kind: kind,
+        sharesTiles: [
+          PC_KERNEL_ELEMENTWISE, PC_KERNEL_PRODUCTS, PC_KERNEL_PACK, PC_KERNEL_MATRIX, PC_KERNEL_CONVOLUTION,
+        ].contains(kernel),
         reads: Set(reads.map(\.buffer)), writes: Set(writes.map(\.buffer)), run: run, packs: packs,
         origin: origin(kernel)))
   }

@@ -17,8 +17,10 @@ final class Plan {
   /// - Parameters:
   ///   - work: multiply-adds or elements of the whole script.
   ///   - leastShared: what a phase must have of them on average for the threads to share it.
-  init(_ script: [Passage], calls: Calls, work: Double, leastShared: Int) {
-    var builder = PlanBuilder(calls: calls)
+  ///   - sharesTile: whether there is one tile for several threads, who then share out the products of each section that
+  ///     has enough of them.
+  init(_ script: [Passage], calls: Calls, work: Double, leastShared: Int, sharesTile: Bool) {
+    var builder = PlanBuilder(calls: calls, leastInTile: sharesTile ? leastShared : nil)
     for passage in script where passage.count > 0 { builder.append(passage) }
     builder.closeBlock(repeating: 1)
     self.calls = CArray(builder.listed.map { calls.pointer($0) })
@@ -48,6 +50,8 @@ final class Plan {
 
 private struct PlanBuilder {
   let calls: Calls
+  /// Multiply-adds that a call must have on average for the threads to share its tile; `nil` where each has tiles of its own.
+  let leastInTile: Int?
   /// The calls in the order of the spans.
   var listed: [Int] = []
   var spans: [pc_span] = []
@@ -61,6 +65,7 @@ private struct PlanBuilder {
   private var openIsTogether = false
   private var openReads: Set<Int> = []
   private var openWrites: Set<Int> = []
+  private var openHasWorkspace = false
   private var openPacks: [Int] = []
   /// Packed weights that are up to date. None is at first: parameters may change between runs.
   private var fresh: Set<Int> = []
@@ -72,11 +77,20 @@ private struct PlanBuilder {
     var parts = 1
   }
 
-  init(calls: Calls) { self.calls = calls }
+  init(calls: Calls, leastInTile: Int?) {
+    self.calls = calls
+    self.leastInTile = leastInTile
+  }
+
+  /// Whether the threads share the tile in this section.
+  private func isShared(_ section: Range<Int>) -> Bool {
+    guard let leastInTile, !section.isEmpty else { return false }
+    return section.reduce(0) { $0 + calls.calls[$1].origin.multiplyAdds } / section.count >= leastInTile
+  }
 
   mutating func append(_ passage: Passage) {
     let section = calls.sections[passage.section]
-    let isAllTiles = section.allSatisfy { calls.calls[$0].kind == .tile }
+    let isAllTiles = section.allSatisfy { calls.calls[$0].kind == .tile } && !isShared(section)
     if isAllTiles {
       guard !section.isEmpty else { return }
       appendTiles(section, count: passage.count)
@@ -100,9 +114,10 @@ private struct PlanBuilder {
   }
 
   private mutating func appendEach(_ section: Range<Int>) {
+    let isShared = isShared(section)
     var at = section.lowerBound
     while at < section.upperBound {
-      if calls.calls[at].kind == .tile {
+      if calls.calls[at].kind == .tile, !isShared {
         let start = at
         while at < section.upperBound, calls.calls[at].kind == .tile { at += 1 }
         appendTiles(start..<at, count: 1)
@@ -157,9 +172,18 @@ private struct PlanBuilder {
   /// Calls that do not touch one another's results share a phase.
   private mutating func appendTogether(_ index: Int) {
     let call = calls.calls[index]
+    // Calls that make one instruction hand over in memory that is no buffer.
+    let hasWorkspace = call.kind == .tile && (call.reads.isEmpty || call.writes.isEmpty || call.writes.contains(-1))
     let isIndependent =
       openWrites.isDisjoint(with: call.reads.union(call.writes)) && openReads.isDisjoint(with: call.writes)
-    if !openIsTogether || !isIndependent { closePhase() }
+    if !openIsTogether || !isIndependent || hasWorkspace || openHasWorkspace { closePhase() }
+    let stale = call.packs.filter { !fresh.contains($0) }
+    if !stale.isEmpty {
+      closePhase()
+      fresh.formUnion(stale)
+      openPacks += stale
+    }
+    openHasWorkspace = hasWorkspace
     openIsTogether = true
     openReads.formUnion(call.reads)
     openWrites.formUnion(call.writes)
@@ -180,6 +204,7 @@ private struct PlanBuilder {
     if !open.isEmpty { addPhase(together: openIsTogether, open) }
     open = []
     openIsTogether = false
+    openHasWorkspace = false
     openReads = []
     openWrites = []
     openPacks = []

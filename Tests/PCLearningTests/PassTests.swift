@@ -210,7 +210,6 @@ import Testing
     #expect(program.buffers.map(\.count) == [6, 6, 0, 0, 6])
   }
 
-  /// What only feeds itself, or what nothing reads, goes; what is kept, and what that needs, stays.
   /// The first convolution's message is averaged in the pooled image, for windows side by side and overlapping ones.
   @Test(arguments: [2, 3], [0, 1, 6]) func averagesAreKeptPooled(window: Int, steps: Int) throws {
     let model = Model { graph in
@@ -249,6 +248,55 @@ import Testing
     }
   }
 
+  /// What only convolutions read is written as they read it; what somebody else reads too stays as it is.
+  @Test func imagesForConvolutionsHaveChannelsLast() throws {
+    let geometry = Convolution(inputChannels: 3, outputChannels: 2, input: Extent(4, 5), kernel: Extent(2, 2))
+    let counts = [("x", 60), ("y", 60), ("read by convolutions", 60), ("read by others", 60), ("filter", 24)]
+    var program = Program(sections: [Section(name: "all")])
+    for (name, count) in counts + [("first", 24), ("second", 24), ("copy", 60)] {
+      program.buffers.append(Buffer(name: name, count: count, isBatched: name != "filter"))
+    }
+    func view(_ buffer: Int, _ extents: [Int]) -> View {
+      View(buffer: buffer, strides: Term.rowMajorStrides(extents))
+    }
+    let image = [1, 3, 4, 5]
+    func elementwise(_ function: Elementwise, _ operands: [Int], _ result: Int) -> Instruction {
+      Instruction(
+        .elementwise(function, extents: image), operands: operands.map { view($0, image) },
+        results: [view(result, image)])
+    }
+    func convolve(_ source: Int, _ result: Int) -> Instruction {
+      Instruction(
+        .convolve(geometry), operands: [view(source, [3, 4, 5]), view(4, [2, 3, 2, 2])],
+        results: [view(result, [2, 3, 4])])
+    }
+    program.sections[0].instructions = [
+      elementwise(.multiply, [0, 1], 2), elementwise(.add, [0, 1], 3), convolve(2, 5), convolve(3, 6),
+      elementwise(.identity, [3], 7),
+    ]
+    func contents(_ program: Program, _ backend: any Backend) throws -> [[Double]] {
+      let executable = try backend.compile(program, batchSize: 3, bindings: [:])
+      for (index, (name, count)) in counts.enumerated() {
+        var random = RandomStream(seed: 4, name)
+        let numbers = (0..<(name == "filter" ? count : 3 * count)).map { _ in random.normal() }
+        numbers.withUnsafeBufferPointer { executable.upload($0, to: index) }
+      }
+      executable.run([Passage(section: 0)])
+      return [5, 6, 7].map(executable.download)
+    }
+    let before = try contents(program, Reference())
+    program.putChannelsLast(keeping: [0, 1, 4, 5, 6, 7])
+    let instructions = program.sections[0].instructions
+    #expect(instructions[0].results[0].strides.suffix(3) == [1, 15, 3])
+    #expect(instructions[2].operands[0].strides == [1, 15, 3])
+    #expect(instructions[1].results[0].strides.suffix(3) == [20, 5, 1])
+    #expect(try contents(program, Reference()) == before)
+    for (observed, expected) in zip(try contents(program, CPU(threads: 2)), before) {
+      expectClose(observed, expected, within: 1e-5, "on the CPU backend")
+    }
+  }
+
+  /// What only feeds itself, or what nothing reads, goes; what is kept, and what that needs, stays.
   @Test func unreadResultsGo() {
     var program = Program(
       buffers: ["x", "y", "z", "loop"].map { Buffer(name: $0, count: 1, isBatched: true) },

@@ -1,19 +1,30 @@
 import Foundation
 import PredictiveCoding
 
-/// PyTorch in a process of its own that steps when it is told to.
+/// Another library in a process of its own that steps when it is told to.
 final class Peer {
+  /// Who can be asked; `Peers/` holds a program for each.
+  enum Library: String, CaseIterable {
+    case pytorch, pcx, fabricpc, ngclearn, deepity
+
+    var name: String { self == .pytorch ? "PyTorch" : rawValue }
+    fileprivate var program: String { self == .pytorch ? "pytorch.py" : "peer_\(rawValue).py" }
+  }
+
   private let process = Process()
   private let commands = Pipe()
   private let answers = Pipe()
+  private let name: String
 
-  static let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-    .deletingLastPathComponent().appendingPathComponent("Peers/pytorch.py").path
-
-  /// - Parameter python: an interpreter that can import torch.
-  init(python: String, script: String, folder: String) throws {
+  /// - Parameter folder: what `Contestant.hand` wrote.
+  init(_ library: Library, _ options: Options, at folder: URL) throws {
+    name = library.name
+    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent()
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    process.arguments = [python, script, folder]
+    process.arguments = [
+      options.python(library) ?? "python3", root.appendingPathComponent("Peers/\(library.program)").path, folder.path,
+    ]
     // Some hosts pin an older OpenBLAS's kernels by these, which would slow the peer.
     process.environment = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("OPENBLAS") }
     process.standardInput = commands
@@ -34,7 +45,7 @@ final class Peer {
     var line = Data()
     while true {
       guard let byte = try answers.fileHandleForReading.read(upToCount: 1), !byte.isEmpty else {
-        throw BenchmarkError("the peer ended before it answered '\(command)'; can it import torch?")
+        throw BenchmarkError("\(name) ended before it answered '\(command)'; can its interpreter import it?")
       }
       if byte[0] == UInt8(ascii: "\n") { break }
       line += byte
@@ -48,27 +59,31 @@ struct BenchmarkError: Error, CustomStringConvertible {
   init(_ description: String) { self.description = description }
 }
 
-extension Network {
-  /// Writes parameters and a batch as raw little-endian numbers, with `case.json`, for a peer to start from.
-  func hand(
-    over batch: Examples, model: String, learningRate: Double, channelsLast: Bool, threads: Int, classes: Int,
-    to folder: URL
-  ) throws {
+extension Contestant {
+  /// Writes parameters and a batch as raw little-endian numbers, with `case.json`, for a peer to start from; returns the
+  /// folder.
+  func hand(over work: Workload, isChannelsLast: Bool, _ options: Options) throws -> URL {
+    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("pc-benchmark-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    for (name, tensor) in parameters() {
+    let network = trainer.network
+    for (name, tensor) in network.parameters() {
       let floats = tensor.values.map(Float.init)
       let file = name.replacingOccurrences(of: "/", with: "_") + ".bin"
       try floats.withUnsafeBytes { try Data($0).write(to: folder.appendingPathComponent(file)) }
     }
+    let batch = work.batch
     try batch.inputs.withUnsafeBytes { try Data($0).write(to: folder.appendingPathComponent("image.bin")) }
     try batch.labels.withUnsafeBytes { try Data($0).write(to: folder.appendingPathComponent("label.bin")) }
-    let description: [String: Any] = [
-      "model": model, "learningRate": learningRate, "channelsLast": channelsLast, "threads": threads,
-      "classes": classes,
+    var description: [String: Any] = [
+      "model": work.name, "learningRate": work.optimizer.learningRate, "channelsLast": isChannelsLast,
+      "threads": options.threads, "classes": batch.classes, "activation": work.activation,
+      "optimizer": work.optimizer.name,
       "image": [batch.count] + batch.inputShape, "label": [batch.count, batch.labels.count / batch.count],
-      "parameters": Dictionary(uniqueKeysWithValues: graph.parameters.map { ($0.name, $0.extents) }),
+      "parameters": Dictionary(uniqueKeysWithValues: network.graph.parameters.map { ($0.name, $0.extents) }),
     ]
+    if let rule = entry.rule as? any IterativeRule { description["rule"] = ["steps": rule.steps, "rate": rule.rate] }
     try JSONSerialization.data(withJSONObject: description, options: .sortedKeys)
       .write(to: folder.appendingPathComponent("case.json"))
+    return folder
   }
 }
