@@ -43,7 +43,7 @@ public struct StepBenchmark: Sendable {
     init(_ backend: any Backend) {
       guard let cpu = backend as? CPU else { return }
       threads = cpu.threads
-      gigaflops = Double(threads) * cpu.peakGigaflops()
+      gigaflops = cpu.peakGigaflops()
       cacheGigabytesPerSecond = Double(threads) * cpu.readGigabytesPerSecond(megabytes: 1, seconds: 0.05)
     }
 

@@ -173,35 +173,50 @@ INLINE void pack_panel(const pc_pack *p, const int rows, const float *source, fl
   for (int64_t i = 0; i < p->count0; i++)
     for (int64_t j = 0; j < p->count1; j++) {
       const float *at = source + i * p->stride0 + j * p->stride1;
-      for (int64_t k = 0; k < p->count2; k++, at += step, target += rows)
+      int64_t k = 0;
+      if (rows >= 4 && step == 1)
+        for (; k + 4 <= p->count2; k += 4, at += 4, target += 4 * rows) {
+          // Four rows, and the last four: those in both are written twice.
+          transpose_quads(at, row, target, rows);
+          if (rows > 4) transpose_quads(at + (rows - 4) * row, row, target + rows - 4, rows);
+        }
+      for (; k < p->count2; k++, at += step, target += rows)
         UNROLL for (int r = 0; r < rows; r++) target[r] = at[r * row];
     }
 }
 
-/// Where the rows of a step are neighbours, panels side by side are filled step by step: their source is one piece then.
-enum { panels_abreast = 16 };
+/// Where the rows of a step are neighbours, all panels get some steps before any gets more: the source is then read in as many
+/// streams, from end to end, and a panel is written by whole lines.
+enum { streams = 8 };
+
+INLINE void pack_steps(const int rows, const int64_t steps, const float *source, int64_t step, float *target) {
+  for (int64_t k = 0; k < steps; k++) memcpy(target + k * rows, source + k * step, sizeof(float) * (size_t)rows);
+}
 
 static void pack_rows(const pc_pack *p, const int64_t panels, int64_t first, int64_t last, const pc_work *work) {
   const float *source = in_tile(&p->source, work);
   float *target = out_tile(&p->target, work);
-  const int64_t start = panel_start(p->rows, panels, first);
-  int64_t bounds[panels_abreast + 1];
-  for (int64_t panel = first; panel <= last; panel++)
-    bounds[panel - first] = panel_start(p->rows, panels, panel) - start;
+  const int64_t least = p->rows / panels, left = p->rows % panels;
   int64_t depth = p->start;
   for (int64_t i = 0; i < p->count0; i++)
     for (int64_t j = 0; j < p->count1; j++)
-      for (int64_t k = 0; k < p->count2; k++, depth++) {
-        const float *at = source + start + i * p->stride0 + j * p->stride1 + k * p->stride2;
-        for (int64_t panel = 0; panel < last - first; panel++) {
-          const int64_t row = bounds[panel], rows = bounds[panel + 1] - row;
-          float *to = target + (start + row) * p->depth + depth * rows;
-          if (rows == MOST_ROWS) {
-            UNROLL for (int r = 0; r < MOST_ROWS; r++) to[r] = at[row + r];
-          } else {
-            for (int64_t r = 0; r < rows; r++) to[r] = at[row + r];
-          }
+      for (int64_t k = 0; k < p->count2; k += streams) {
+        const int64_t steps = p->count2 - k < streams ? p->count2 - k : streams;
+        const float *at = source + i * p->stride0 + j * p->stride1 + k * p->stride2;
+        // Panels' starts without a division for each: `over` counts what `panel_start` rounds away.
+        int64_t row = panel_start(p->rows, panels, first), over = p->rows * first % panels;
+        for (int64_t panel = first, rows; panel < last; panel++, row += rows) {
+          over += left;
+          rows = least + (over >= panels);
+          if (over >= panels) over -= panels;
+          float *to = target + row * p->depth + depth * rows;
+          if (rows == MOST_ROWS)
+            pack_steps(MOST_ROWS, steps, at + row, p->stride2, to);
+          else
+            for (int64_t s = 0; s < steps; s++)
+              for (int64_t r = 0; r < rows; r++) to[s * rows + r] = at[s * p->stride2 + row + r];
         }
+        depth += steps;
       }
 }
 
@@ -211,8 +226,7 @@ static void pack(const void *parameters, const pc_work *work) {
   int64_t panel = part_start(panels, work->part, work->parts);
   int64_t last = part_start(panels, work->part + 1, work->parts);
   if (p->row == 1) {
-    for (; panel < last; panel += panels_abreast)
-      pack_rows(p, panels, panel, panel + panels_abreast < last ? panel + panels_abreast : last, work);
+    pack_rows(p, panels, panel, last, work);
     return;
   }
   for (; panel < last; panel++) {

@@ -103,9 +103,10 @@ static void outer(const void *parameters, const pc_work *work) {
         int64_t rows = panel_start(o->rows, panels, panel + 1) - row;
         const float *x = o->x.base + o->group[g].weights + row * o->depth * o->lanes;
         const int64_t x_depth = o->lanes * rows;
+        const int64_t ahead = panel + 1 < last_panel ? rows * o->depth * o->lanes : 0;
         const Loops whole = {
-            {full, o->depth, o->lanes}, {o->x.tile, x_depth, rows}, {o->y.tile, o->y_depth, BLOCK}, 0};
-        const Loops remainder = {{1, o->depth, rest}, {0, x_depth, rows}, {0, o->y_depth, BLOCK}, 0};
+            {full, o->depth, o->lanes}, {o->x.tile, x_depth, rows}, {o->y.tile, o->y_depth, BLOCK}, ahead};
+        const Loops remainder = {{1, o->depth, rest}, {0, x_depth, rows}, {0, o->y_depth, BLOCK}, ahead};
         float *result = o->result + o->group[g].result + row * o->result_row + c * o->result_column;
         float local[MOST_ROWS * BLOCK] __attribute__((aligned(64)));
         bool direct = columns == BLOCK && o->result_column == 1;

@@ -233,7 +233,12 @@ INLINE void finish(
     float *p, int64_t lane, bool sums, const V *value, int64_t vectors, int64_t live, float alpha, float beta) {
   if (sums) {
     float total = 0;
-    for (int64_t l = 0; l < live; l++) total += ((const float *)value)[l];
+    int64_t l = 0;
+    // Whole vectors first: a sum of 32 numbers one after the other would wait for each.
+    V whole = splat(0);
+    for (; l + W <= live; l += W) whole += value[l / W];
+    for (int i = 0; i < W; i++) total += whole[i];
+    for (; l < live; l++) total += ((const float *)value)[l];
     *p = beta == 0 ? alpha * total : beta * *p + alpha * total;
   } else {
     for (int64_t v = 0; v < vectors; v++) blend(p, lane, v, value[v], alpha, beta);

@@ -77,10 +77,11 @@ struct Contest {
       }
     }
     let rounds = options.rounds ?? work.measurement.rounds
-    var peaks = [backend.peakGigaflops()]
+    var peak = 0.0
     for contestant in ours { try contestant.step(work.measurement.warmUp, isCounted: false) }
     for entry in peers { _ = try entry.peer.steps(work.measurement.warmUp) }
     for round in 0..<rounds {
+      peak = max(peak, backend.peakGigaflops(seconds: 0.02))
       for contestant in ours { try contestant.step(work.measurement.steps) }
       for index in peers.indices {
         peers[index].timing.seconds += try peers[index].peer.steps(work.measurement.steps)
@@ -88,8 +89,7 @@ struct Contest {
       FileHandle.standardError.write(Data("\r\(work.title): round \(round + 1) of \(rounds) ".utf8))
     }
     FileHandle.standardError.write(Data("\n".utf8))
-    peaks.append(backend.peakGigaflops())
-    return Outcome(self, peakGigaflops: peaks.max() ?? .nan)
+    return Outcome(self, peakGigaflops: peak)
   }
 }
 
@@ -110,21 +110,21 @@ struct Outcome: Encodable {
   var title: String
   var instructionSet: String
   var threads: Int
-  var peakGigaflopsOfACore: Double
+  var peakGigaflops: Double
   var lines: [Line] = []
 
   fileprivate init(_ contest: Contest, peakGigaflops: Double) {
     title = contest.work.title
     instructionSet = contest.backend.instructionSet.rawValue
     threads = contest.options.threads
-    peakGigaflopsOfACore = peakGigaflops
+    self.peakGigaflops = peakGigaflops
     // PyTorch counts in whichever memory format is faster.
     var rivals: [Peer.Library: Double] = [:]
     for entry in contest.peers {
       rivals[entry.library] = min(rivals[entry.library] ?? .infinity, entry.timing.median)
     }
     for contestant in contest.ours {
-      let floor = Double(2 * contestant.multiplyAdds) / (Double(threads) * peakGigaflops * 1e9)
+      let floor = Double(2 * contestant.multiplyAdds) / (peakGigaflops * 1e9)
       var line = Line(contestant.entry.name, contestant.timing)
       line.gigaflop = 2e-9 * Double(contestant.multiplyAdds)
       line.floors = contestant.timing.median / floor
@@ -153,7 +153,7 @@ struct Outcome: Encodable {
           + [line.target ?? "", line.isReached.map { $0 ? "reached" : "missed" } ?? ""])
     }
     let heading =
-      "\(title); \(instructionSet), \(text(peakGigaflopsOfACore, 0)) GFLOP/s a core, \(threads) threads"
+      "\(title); \(instructionSet), \(text(peakGigaflops, 0)) GFLOP/s on \(threads) threads"
     return "\(heading)\n" + rows.map { "| " + $0.joined(separator: " | ") + " |" }.joined(separator: "\n") + "\n"
   }
 }

@@ -105,7 +105,7 @@ struct Scaling {
         for contestant in contestants { try contestant.step(1) }
       }
       for contestant in contestants {
-        let floor = Double(2 * contestant.multiplyAdds) / (Double(threads) * peak * 1e9)
+        let floor = Double(2 * contestant.multiplyAdds) / (peak * 1e9)
         rows.append(
           Row(
             quantity: sweep.quantity, value: value, step: contestant.entry.name, threads: threads,
