@@ -19,7 +19,8 @@ struct Options {
 
       swift run -c release --package-path Benchmarks Benchmarks [WORK …] [OPTIONS]
 
-    WORK is \(Workload.names.joined(separator: ", ")), all (default), or scaling, which needs --output.
+    WORK is \(Workload.names.joined(separator: ", ")), all (default); kernels, which sets our products beside
+    OpenBLAS's and oneDNN's; or scaling, which needs --output.
 
       --python PATH        interpreter that can import torch (default python3); 'none' leaves PyTorch out
       --pcx PATH, --fabricpc PATH, --ngclearn PATH, --deepity PATH
@@ -38,7 +39,10 @@ struct Options {
       Example: swift run -c release --package-path Benchmarks Benchmarks cnn mlp --python /tmp/venv/bin/python
     """
 
-  func python(_ library: Peer.Library) -> String? { interpreters[library] }
+  func python(_ library: Peer.Library) -> String? {
+    // One interpreter serves all that needs no other library than PyTorch.
+    interpreters[library == .openblas || library == .onednn ? .pytorch : library]
+  }
 
   init(_ arguments: [String]) throws {
     var rest = arguments[...]
@@ -76,7 +80,7 @@ struct Options {
         }
         isa = set
       case "all": works += Workload.names
-      case "scaling": works.append(word)
+      case "scaling", "kernels": works.append(word)
       case _ where Workload.names.contains(word): works.append(word)
       default: throw BenchmarkError("unknown argument \(word); --help lists what there is")
       }
@@ -104,6 +108,10 @@ struct Benchmarks {
       if name == "scaling" {
         guard let output = options.output else { throw BenchmarkError("scaling needs --output FOLDER") }
         try Scaling(options, backend).write(to: URL(fileURLWithPath: output))
+        continue
+      }
+      if name == "kernels" {
+        try Kernels(options, backend).run()
         continue
       }
       for work in try Workload.named(name) ?? [] {

@@ -6,9 +6,18 @@ final class Peer {
   /// Who can be asked; `Peers/` holds a program for each.
   enum Library: String, CaseIterable {
     case pytorch, pcx, fabricpc, ngclearn, deepity
+    /// Of products and convolutions alone.
+    case openblas, onednn
 
     var name: String { self == .pytorch ? "PyTorch" : rawValue }
-    fileprivate var program: String { self == .pytorch ? "pytorch.py" : "peer_\(rawValue).py" }
+
+    fileprivate var program: String {
+      switch self {
+      case .pytorch: "pytorch.py"
+      case .openblas, .onednn: "peer_kernels.py"
+      default: "peer_\(rawValue).py"
+      }
+    }
   }
 
   private let process = Process()
