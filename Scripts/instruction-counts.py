@@ -37,14 +37,23 @@ with tempfile.TemporaryDirectory() as place:
         check=True, stdout=subprocess.DEVNULL)
     events = json.loads((place / "trace.json").read_text())["traceEvents"]
     events = sorted((e for e in events if e["ph"] == "X"), key=lambda e: e["ts"])
-    # The clock is read once before the step, twice for each call and once after it: a run of equal steps between dumps. Other
-    # reads of the clock lie elsewhere, so the run is where the largest dumps of every second place are the calls'.
     dumps = sorted(place.glob("out.*"), key=lambda p: int(p.suffix[1:]))
     values = [counts(d) for d in dumps]
-    length = 2 * len(events)
-    start = max(range(len(values) - length + 1), key=lambda s: (
-        sum(values[s + 1:s + length:2]) - 50 * sum(values[s + 2:s + length:2])))
-    by_call = values[start + 1:start + length + 1:2]
+
+# The clock is read twice for each call, and elsewhere too. The calls' counts are those, in every second dump, that run
+# along with the calls' durations.
+durations = [e["dur"] for e in events]
+length = 2 * len(events)
+
+
+def likeness(start):
+    instructions = values[start:start + length:2]
+    size = sum(n * n for n in instructions) ** 0.5
+    return sum(n * d for n, d in zip(instructions, durations)) / size if size else 0
+
+
+start = max(range(len(values) - length + 1), key=likeness)
+by_call = values[start:start + length:2]
 
 table = {}
 for event, instructions in zip(events, by_call):

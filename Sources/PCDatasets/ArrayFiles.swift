@@ -57,7 +57,8 @@ public struct ArrayFiles: Sendable, Hashable, Codable {
         throw DataError.unusable(path: path, problem: "has no labels; name the .npy file that has them")
       }
       let examples = try reading { try NamedArray(npyPath: path, name: "examples") }
-      return try cut(Part(examples, reading { try NamedArray(npyPath: labels, name: "labels") }, path), seed)
+      let answers = try reading { try NamedArray(npyPath: labels, name: "labels") }
+      return try cut(Part(examples, answers, path, labelsPath: labels), seed)
     case "npz":
       let file = try NPZFile(path: path)
       return try parts(file.names, seed) { try file.array($0) }
@@ -125,13 +126,15 @@ private struct Part {
     self.shape = shape
   }
 
-  init(_ examples: NamedArray, _ answers: NamedArray, _ path: String) throws(DataError) {
-    func unexpected(_ array: NamedArray, _ expected: String) -> DataError {
+  init(
+    _ examples: NamedArray, _ answers: NamedArray, _ path: String, labelsPath: String? = nil
+  ) throws(DataError) {
+    func unexpected(_ array: NamedArray, _ expected: String, in path: String) -> DataError {
       .unexpectedArray(path: path, array: array.name, found: "the shape \(array.shape)", expected: expected)
     }
     let dimensions = Array(examples.shape.dropFirst())
     guard 1...3 ~= dimensions.count, examples.values.count > 0 else {
-      throw unexpected(examples, "[N, features], [N, H, W] or [N, C, H, W] with at least one number")
+      throw unexpected(examples, "[N, features], [N, H, W] or [N, C, H, W] with at least one number", in: path)
     }
     shape = Array(repeating: 1, count: 3 - dimensions.count) + dimensions
     values =
@@ -143,12 +146,14 @@ private struct Part {
 
     let count = examples.shape[0]
     // One label an example, as [N] or as a column [N, 1].
-    guard answers.shape == [count] || answers.shape == [count, 1] else { throw unexpected(answers, "[\(count)]") }
+    guard answers.shape == [count] || answers.shape == [count, 1] else {
+      throw unexpected(answers, "[\(count)]", in: labelsPath ?? path)
+    }
     labels = []
     for (record, number) in answers.values.doubles.enumerated() {
       guard let label = label(number) else {
         throw .unexpectedArray(
-          path: path, array: answers.name, found: "\(number) at record \(record)",
+          path: labelsPath ?? path, array: answers.name, found: "\(number) at record \(record)",
           expected: "whole numbers from 0 to \(largestLabel)")
       }
       labels.append(label)

@@ -51,7 +51,9 @@ package struct CSVFile {
   ///
   /// - Throws: a `DataError` where it cannot be read, is no UTF-8 or holds nothing.
   package init(path: String) throws(DataError) {
-    let bytes = try readData(path)
+    var bytes = try readData(path)[...]
+    // The mark of UTF-8 that spreadsheets write.
+    if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { bytes = bytes.dropFirst(3) }
     guard let text = String(validating: bytes, as: UTF8.self) else { throw .notUTF8(path: path) }
     let lines = text[...].utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
     guard let first = lines.indices.lazy.compactMap({ Row(path, $0 + 1, lines[$0]) }).first else {

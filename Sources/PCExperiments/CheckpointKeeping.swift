@@ -40,9 +40,15 @@ package struct CheckpointKeeping: Sendable {
 
   func write(_ checkpoint: Checkpoint, isBest: Bool) throws {
     try checkpoint.write(to: newest)
+    try name(updates: checkpoint.state.updateCount, isBest: isBest)
+  }
+
+  /// Gives the newest checkpoint the further names that it should have. A run that is resumed does so again, since one that was
+  /// killed may have stopped between the file and its names.
+  func name(updates: Int, isBest: Bool) throws {
     if isBest { try addName("best.safetensors") }
-    guard isNumbered(checkpoint.state.updateCount) else { return }
-    try addName("step-\(checkpoint.state.updateCount).safetensors")
+    guard isNumbered(updates) else { return }
+    try addName("step-\(updates).safetensors")
     let numbers = numberedCheckpoints()
     for number in numbers.dropLast(numberedCount) { unlink("\(folder)step-\(number).safetensors") }
   }
@@ -68,7 +74,7 @@ package struct CheckpointKeeping: Sendable {
 }
 
 /// The names in a folder, but for `.` and `..`; none where it cannot be read.
-private func names(in folder: String) -> [String] {
+func names(in folder: String) -> [String] {
   guard let handle = opendir(folder) else { return [] }
   defer { closedir(handle) }
   var names: [String] = []
@@ -151,6 +157,7 @@ package final class CheckpointFolder {
       throw error
     }
     try lockForRun(lock, in: place)
+    runFolder.removeLeftovers()
   }
 
   deinit { close(lock) }

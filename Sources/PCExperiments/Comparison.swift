@@ -212,7 +212,8 @@ extension Experiment {
       guard differences.isEmpty else {
         throw CheckpointError(
           "The run was started with other settings: \(differences.joined(separator: "; ")). Give the same ones to go on "
-            + "with it (only --epochs and --max-steps may change), or choose another output folder.")
+            + "with it (only --epochs and --max-steps may change, and --epochs not under a schedule that runs over all of "
+            + "them), or choose another output folder.")
       }
     }
     training.check = checkParameters

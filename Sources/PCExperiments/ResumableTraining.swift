@@ -14,6 +14,8 @@ struct ResumableTraining<Notes: Codable> {
   let keeping: CheckpointKeeping?
   /// What was noted after the passes so far.
   private(set) var notes: Notes
+  /// Whether the run goes on from a checkpoint.
+  private let isResumed: Bool
   /// Called before each checkpoint; what it throws keeps it from being written.
   var check: () throws -> Void = {}
   private let interval = Duration.seconds(60)
@@ -27,8 +29,11 @@ struct ResumableTraining<Notes: Codable> {
   ) throws {
     self.trainer = trainer
     self.keeping = keeping
-    self.notes = notes
-    guard let keeping, fileExists(keeping.newest) else { return }
+    guard let keeping, fileExists(keeping.newest) else {
+      self.notes = notes
+      isResumed = false
+      return
+    }
     let checkpoint = try Checkpoint(path: keeping.newest)
     let found: Notes
     do {
@@ -39,6 +44,7 @@ struct ResumableTraining<Notes: Codable> {
     try check(found)
     try trainer.restore(checkpoint)
     self.notes = found
+    isResumed = true
   }
 
   /// Runs the passes 1, 2, … that are still to be run.
@@ -61,6 +67,10 @@ struct ResumableTraining<Notes: Codable> {
   ) throws {
     let clock = ContinuousClock()
     var saved = clock.now
+    if isResumed, let keeping {
+      let isComplete = try trainer.pass.epoch > 0 && trainer.pass.batches == feeds(trainer.pass.epoch).count
+      try keeping.name(updates: trainer.updateCount, isBest: isComplete && isBest(notes))
+    }
     while !isDone(notes), trainer.updateCount < updates {
       // A pass is complete in a checkpoint only together with its notes.
       let isComplete = try trainer.pass.epoch > 0 && trainer.pass.batches == feeds(trainer.pass.epoch).count

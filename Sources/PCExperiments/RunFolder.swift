@@ -13,8 +13,7 @@ import PCInterchange
 /// The folder may hold other files, which are left alone. Under our names only what `run.json` lists is replaced or
 /// removed; anything else there keeps a run from starting. All files are complete under other names before the first one
 /// takes its place; then `run.json` goes first and comes last, so that it never stands beside the results of another run.
-/// A run that is killed in between leaves results without it, which are no longer known as ours; one that is killed
-/// earlier may leave files whose names begin with a dot.
+/// In between, `.run.json` says which files are ours, for a run that is killed then.
 package struct RunFolder: Sendable {
   package enum File: String, Sendable, CaseIterable {
     case record = "run.json"
@@ -68,8 +67,15 @@ package struct RunFolder: Sendable {
 
   /// The files that the `run.json` in the folder lists; none where there is none of ours.
   private func listedFiles() throws(FileError) -> [File] {
-    guard isRegularFile(self[.record]) else { return [] }
-    let record = try InputFile(self[.record])
+    try listedFiles(in: self[.record]) + listedFiles(in: coming)
+  }
+
+  /// What becomes `run.json` when the results are in their places.
+  private var coming: String { "\(path)/.run.json" }
+
+  private func listedFiles(in path: String) throws(FileError) -> [File] {
+    guard isRegularFile(path) else { return [] }
+    let record = try InputFile(path)
     // The beginning is enough, whatever the size.
     let start = try record.read(0..<min(record.size, 1000))
     let text = String(decoding: start.filter { $0 > UInt8(ascii: " ") }, as: UTF8.self)
@@ -94,17 +100,27 @@ package struct RunFolder: Sendable {
       for file in results { staged.append(try StagedFile(files[file] ?? [], for: self[file])) }
       var record = record
       record.files = [.record] + results
-      staged.append(try StagedFile(Array(record.json.indented.utf8), for: self[.record]))
+      try writeFile(Array(record.json.indented.utf8), to: coming)
 
       for file in earlier where file == .record || !results.contains(file) { unlink(self[file]) }
       try flushFolder(of: self[.record])
       for file in staged { try file.commit() }
+      try flushFolder(of: self[.record])
+      guard rename(coming, self[.record]) == 0 else { throw FileError(self[.record], .written) }
       try flushFolder(of: self[.record])
     } catch {
       for file in staged { file.discard() }
       for folder in made.reversed() { rmdir(folder) }
       throw error
     }
+  }
+}
+
+extension RunFolder {
+  /// Removes what runs that were killed left half written. Only for who holds the folder: another's files may be at work.
+  func removeLeftovers() {
+    let ours = File.allCases.map { ".\($0.rawValue)." } + [".pcgraph-", "..pcgraph-", "..run.json."]
+    for name in names(in: path) where ours.contains(where: name.hasPrefix) { unlink("\(path)/\(name)") }
   }
 }
 

@@ -16,15 +16,14 @@ package final class TableLog: TrainingLog {
       switch progress {
       case .step(let step):
         try table("\(step.rule.runName(seed: step.seed))-steps", "step,epoch,loss").append(
-          "\(step.step),\(step.epoch),\(step.loss)\n", isUrgent: false)
+          "\(step.step),\(step.epoch),\(step.loss)\n")
       case .epoch(let epoch):
         let name = epoch.rule.runName(seed: epoch.seed)
         let table = try table(
           "\(name)-epochs", "epoch,training loss,validation loss,validation accuracy,test accuracy")
         let cells = [epoch.trainLoss, epoch.validationLoss, epoch.validationAccuracy, epoch.testAccuracy]
         let numbers = cells.map { $0.map { "\($0)" } ?? "" }.joined(separator: ",")
-        try table.append("\(epoch.epoch),\(numbers)\n", isUrgent: true)
-        try tables["\(name)-steps"]?.flush()
+        try table.append("\(epoch.epoch),\(numbers)\n")
       case .messages, .sample: break
       }
     } catch {
@@ -33,9 +32,6 @@ package final class TableLog: TrainingLog {
   }
 
   package func finish() throws {
-    if failure == nil {
-      do { for table in tables.values { try table.flush() } } catch { failure = error }
-    }
     tables = [:]
     if let failure { throw failure }
   }
@@ -44,7 +40,7 @@ package final class TableLog: TrainingLog {
     if let known = tables[name] { return known }
     try makeFolders(folder)
     let table = try AppendedFile("\(folder)/\(name).csv")
-    if table.isEmpty { try table.append(heading + "\n", isUrgent: true) }
+    if table.isEmpty { try table.append(heading + "\n") }
     tables[name] = table
     return table
   }

@@ -37,6 +37,8 @@ public struct TrainedModel {
     public var deviation: Float
     /// The seed that drew the test part of one's own data; nil for a data set.
     public var testSeed: UInt64?
+    /// The share of one's own data that this part is; nil for a data set.
+    public var testShare: Double?
 
     init(_ experiment: Experiment) {
       model = experiment.settings.model.rawValue
@@ -47,6 +49,7 @@ public struct TrainedModel {
       classes = experiment.data.training.classes
       (mean, deviation) = experiment.data.training.scaling
       testSeed = experiment.settings.ownData.map { _ in experiment.settings.seeds[0] }
+      testShare = experiment.settings.ownData?.testShare
     }
   }
 

@@ -176,11 +176,10 @@ package func flushFolder(of path: String) throws(FileError) {
   guard fsync(parent) == 0 || errno == EINVAL else { throw FileError(path, .written) }
 }
 
-/// A text file that grows by whole lines, whoever else reads it.
+/// A text file that grows by whole lines, whoever else reads it, and loses none when the process is killed.
 package final class AppendedFile {
   private let path: String
   private let descriptor: CInt
-  private var waiting: [UInt8] = []
   /// Whether there was nothing in it when it was opened.
   package let isEmpty: Bool
 
@@ -196,17 +195,15 @@ package final class AppendedFile {
 
   deinit { close(descriptor) }
 
-  /// Adds whole lines; those that are not urgent are written when there are enough of them.
-  package func append(_ lines: String, isUrgent: Bool) throws(FileError) {
-    waiting += Array(lines.utf8)
-    if isUrgent || waiting.count > 1 << 14 { try flush() }
-  }
-
-  /// Hands the lines that wait to the system.
-  package func flush() throws(FileError) {
-    guard !waiting.isEmpty else { return }
-    defer { waiting = [] }
-    try writeAll(waiting, to: descriptor, path)
+  /// Adds whole lines, or nothing: where the disk is full, what got through of them is taken back.
+  package func append(_ lines: String) throws(FileError) {
+    let end = lseek(descriptor, 0, SEEK_END)
+    do throws(FileError) {
+      try writeAll(Array(lines.utf8), to: descriptor, path)
+    } catch {
+      if end >= 0 { _ = ftruncate(descriptor, end) }
+      throw error
+    }
   }
 }
 

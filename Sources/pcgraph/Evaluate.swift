@@ -63,11 +63,13 @@
         let format = try OutputFormat(named: format)
         let part = try NamedPart(named: part)
         let asked = try dataset.map { try NamedDataset(named: $0) }
-        let files = try own.files()
+        var files = try own.files()
         guard asked == nil || files == nil else {
           throw SettingsError("--dataset and --data both say which examples; give one of them.")
         }
         let model = try trained.load()
+        // What the net did not learn from, unless said otherwise.
+        if own.testShare == nil, let share = model.net.testShare { files?.testShare = share }
         let data = try files?.load(seed: model.net.testSeed ?? 0) ?? model.dataset(asked).load(directory: dataDir)
         let parts = part == .all ? [data.training, data.test] : [part == .test ? data.test : data.training]
         let found = try model.evaluate(parts, allowingFewerClasses: files != nil)

@@ -255,7 +255,7 @@
 
     @Option(
       help: ArgumentHelp(
-        "Parameters that learn otherwise: '*.bias:rate=0.1,decay=0' multiplies their learning rate and sets adamw's decay; may be repeated.",
+        "Parameters that learn otherwise: '*.bias:rate=0.1,decay=0' multiplies their learning rate and sets adamw's decay; may be repeated, and factors of groups that overlap multiply.",
         valueName: "group"))
     var group: [String] = []
 

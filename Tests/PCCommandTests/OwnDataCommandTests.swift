@@ -82,6 +82,11 @@ struct OwnDataCommandTests {
     let found = try #require(try succeeded("evaluate run \(data) --format json").objects().first)
     #expect(found["examples"] as? Int == 18)
     #expect(found["accuracy"] as? Double == trained.last)
+    // The net knows how much was held out, too.
+    let unsaid = try #require(
+      try succeeded("evaluate run --data own.csv --label-column kind --format json").objects().first)
+    #expect(unsaid["examples"] as? Int == 18)
+    #expect(unsaid["accuracy"] as? Double == trained.last)
     // Examples of the first classes alone are examples.
     try writeTable("few.csv", classes: 2, count: 10)
     let few = try #require(try succeeded("evaluate run --data few.csv --part all --format json").objects().first)

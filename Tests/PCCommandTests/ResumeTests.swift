@@ -92,6 +92,46 @@ struct ResumeTests {
     #expect(losses.count == 3 && best.state.updateCount == 21 * epoch)
   }
 
+  /// A run that is killed after the newest checkpoint has its name may not have come to the other names.
+  @Test func `names that a checkpoint should have are made up for`() throws {
+    let train = "\(Self.train) --learning-rate 0.01 --checkpoint-every 7"
+    try finished("\(train) --output whole")
+    // 21 is a number, and the end of the first epoch, the best so far.
+    try finished("\(train) --output run --max-steps 21")
+    for name in ["best", "step-21"] {
+      try FileManager.default.removeItem(atPath: workplace.path("run/checkpoints/\(name).safetensors"))
+    }
+    try finished("\(train) --output run --max-steps 21 --resume")
+    for name in ["best", "step-21"] {
+      let kept = try Checkpoint(path: workplace.path("run/checkpoints/\(name).safetensors"))
+      #expect(kept.state.updateCount == 21, "\(name)")
+    }
+    try finished("\(train) --output run --resume")
+    #expect(
+      try workplace.bytes("run/checkpoints/best.safetensors") == workplace.bytes("whole/checkpoints/best.safetensors")
+    )
+    try expectSame("run", as: "whole", "after names were lost")
+  }
+
+  /// A run that is killed while its results take their places leaves them without `run.json`.
+  @Test func `results that were half written are still ours`() throws {
+    try finished("\(Self.train) --output whole")
+    try finished("\(Self.train) --output run")
+    func move(_ from: String, _ to: String) throws {
+      try FileManager.default.moveItem(atPath: workplace.path("run/\(from)"), toPath: workplace.path("run/\(to)"))
+    }
+    try move("run.json", ".run.json")
+    try move("parameters.safetensors", ".parameters.safetensors.1234.0")
+    try finished("\(Self.train) --output run --resume")
+    try expectSame("run", as: "whole", "after the results were half written")
+    let names = workplace.contents.filter { $0.hasPrefix("run/") && !$0.hasPrefix("run/checkpoints") }
+    #expect(names == ["run/parameters.safetensors", "run/results.json", "run/run.json"])
+    // Without anything that says so, they are somebody's.
+    try FileManager.default.removeItem(atPath: workplace.path("run/run.json"))
+    let foreign = try workplace.pcgraph("\(Self.train) --output run --resume")
+    #expect(foreign.status == 1 && foreign.error.contains("was not written by pcgraph"), "\(foreign.error)")
+  }
+
   @Test(arguments: [("INT", 130), ("TERM", 143)] as [(String, Int32)])
   func `a signal writes a checkpoint and says how to go on`(_ signal: String, _ status: Int32) throws {
     try finished("\(Self.train) --output whole --solver stepwise --steps 1000")

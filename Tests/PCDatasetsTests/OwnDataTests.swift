@@ -114,6 +114,8 @@ import Testing
   @Test(arguments: [
     ("a,species,b\n1,0,2\n 3 ,1,4.5\r\n\n-1e2,2,\"6\"\n", "species" as String?, [1, 2, 3, 4.5, -100, 6] as [Float]),
     ("1,0,2\n3,1,4.5\n-1e2,2,6", "2", [1, 2, 3, 4.5, -100, 6]),
+    // With the mark that spreadsheets write before UTF-8.
+    ("\u{FEFF}species,a,b\n0,1,2\n1,3,4.5\n2,-1e2,6", "species", [1, 2, 3, 4.5, -100, 6]),
     ("1,2,0\n3,4.5,1\n-1e2,6,2\n", nil, [1, 2, 3, 4.5, -100, 6]),
     ("one,two,label\n1,2,0\n3,4.5,1\n-1e2,6,2\n", nil, [1, 2, 3, 4.5, -100, 6]),
   ])
@@ -165,7 +167,7 @@ import Testing
     #expect(message(ArrayFiles(x)) == "x.npy has no labels; name the .npy file that has them.")
     #expect(
       try message(ArrayFiles(x, labels: folder.write("y.npy", array([4]))))
-        == "x.npy has the shape [4] in the array labels, but [3] are expected; is it another data set's file?")
+        == "y.npy has the shape [4] in the array labels, but [3] are expected; is it another data set's file?")
     #expect(
       try message(ArrayFiles(folder.write("z.npy", array([3])), labels: x))
         == "z.npy has the shape [3] in the array examples, but [N, features], [N, H, W] or [N, C, H, W] with at least one "
