@@ -52,7 +52,9 @@ def dense(name, x):
 
 
 def convolution(name, x, stride=1):
-    return F.conv2d(x, parameters[f"{name}.weight"], parameters[f"{name}.bias"], stride=stride, padding=1)
+    # Ours is [channels, 1, 1].
+    bias = parameters[f"{name}.bias"].flatten()
+    return F.conv2d(x, parameters[f"{name}.weight"], bias, stride=stride, padding=1)
 
 
 def strided(x):

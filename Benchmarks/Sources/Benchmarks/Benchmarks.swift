@@ -33,8 +33,8 @@ struct Options {
       --output FOLDER      where scaling leaves its CSV and pictures
 
     Every figure is a whole training step: batch in memory to updated parameters. The floor is the multiply-adds of the
-    step (of stepwise rules, those of the T inference steps alone) over the float32 FMA peak of the threads together, the
-    highest of those measured in each round. Quote ratios, not milliseconds.
+    step (of stepwise rules, those of the T inference steps alone) over the float32 FMA peak of the threads together,
+    which is measured in each round: medians over medians, and the least time over the highest peak. Quote ratios, not milliseconds.
 
       Example: swift run -c release --package-path Benchmarks Benchmarks cnn mlp --python /tmp/venv/bin/python
     """

@@ -77,11 +77,11 @@ struct Contest {
       }
     }
     let rounds = options.rounds ?? work.measurement.rounds
-    var peak = 0.0
+    var peaks: [Double] = []
     for contestant in ours { try contestant.step(work.measurement.warmUp, isCounted: false) }
     for entry in peers { _ = try entry.peer.steps(work.measurement.warmUp) }
     for round in 0..<rounds {
-      peak = max(peak, backend.peakGigaflops(seconds: 0.02))
+      peaks.append(backend.peakGigaflops(seconds: 0.02))
       for contestant in ours { try contestant.step(work.measurement.steps) }
       for index in peers.indices {
         peers[index].timing.seconds += try peers[index].peer.steps(work.measurement.steps)
@@ -89,7 +89,7 @@ struct Contest {
       FileHandle.standardError.write(Data("\r\(work.title): round \(round + 1) of \(rounds) ".utf8))
     }
     FileHandle.standardError.write(Data("\n".utf8))
-    return Outcome(self, peakGigaflops: peak)
+    return Outcome(self, peaks: peaks.sorted())
   }
 }
 
@@ -98,7 +98,7 @@ struct Outcome: Encodable {
   struct Line: Encodable {
     var step: String
     var medianMilliseconds, leastMilliseconds, spread: Double
-    /// Multiples of the floor, which is the multiply-adds over the measured peak.
+    /// Multiples of the floor, which is the multiply-adds over the peak: medians of both, and least time over highest peak.
     var gigaflop, floors, leastFloors: Double?
     /// Medians over the peers' medians.
     var ofPeers: [String: Double] = [:]
@@ -110,25 +110,27 @@ struct Outcome: Encodable {
   var title: String
   var instructionSet: String
   var threads: Int
-  var peakGigaflops: Double
+  /// The median of the rounds', and the highest.
+  var peakGigaflops, highestPeakGigaflops: Double
   var lines: [Line] = []
 
-  fileprivate init(_ contest: Contest, peakGigaflops: Double) {
+  fileprivate init(_ contest: Contest, peaks: [Double]) {
     title = contest.work.title
     instructionSet = contest.backend.instructionSet.rawValue
     threads = contest.options.threads
-    self.peakGigaflops = peakGigaflops
+    peakGigaflops = peaks[peaks.count / 2]
+    highestPeakGigaflops = peaks.last ?? .nan
     // PyTorch counts in whichever memory format is faster.
     var rivals: [Peer.Library: Double] = [:]
     for entry in contest.peers {
       rivals[entry.library] = min(rivals[entry.library] ?? .infinity, entry.timing.median)
     }
     for contestant in contest.ours {
-      let floor = Double(2 * contestant.multiplyAdds) / (peakGigaflops * 1e9)
+      let gigaflop = 2e-9 * Double(contestant.multiplyAdds)
       var line = Line(contestant.entry.name, contestant.timing)
-      line.gigaflop = 2e-9 * Double(contestant.multiplyAdds)
-      line.floors = contestant.timing.median / floor
-      line.leastFloors = contestant.timing.least / floor
+      line.gigaflop = gigaflop
+      line.floors = contestant.timing.median * peakGigaflops / gigaflop
+      line.leastFloors = contestant.timing.least * highestPeakGigaflops / gigaflop
       for (library, median) in rivals { line.ofPeers[library.name] = contestant.timing.median / median }
       line.judge(contestant.entry, contest.work)
       lines.append(line)
@@ -153,7 +155,7 @@ struct Outcome: Encodable {
           + [line.target ?? "", line.isReached.map { $0 ? "reached" : "missed" } ?? ""])
     }
     let heading =
-      "\(title); \(instructionSet), \(text(peakGigaflops, 0)) GFLOP/s on \(threads) threads"
+      "\(title); \(instructionSet), \(text(peakGigaflops, 0)) GFLOP/s (at most \(text(highestPeakGigaflops, 0))) on \(threads) threads"
     return "\(heading)\n" + rows.map { "| " + $0.joined(separator: " | ") + " |" }.joined(separator: "\n") + "\n"
   }
 }
