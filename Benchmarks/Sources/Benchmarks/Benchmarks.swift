@@ -107,7 +107,8 @@ struct Benchmarks {
     for name in options.works {
       if name == "scaling" {
         guard let output = options.output else { throw BenchmarkError("scaling needs --output FOLDER") }
-        try Scaling(options, backend).write(to: URL(fileURLWithPath: output))
+        var scaling = Scaling(options, backend)
+        try scaling.write(to: URL(fileURLWithPath: output))
         continue
       }
       if name == "kernels" {

@@ -109,7 +109,10 @@ struct Kernels {
   func run() throws {
     print("| products | ours, GFLOP/s | of the peak | OpenBLAS | oneDNN | best of them / ours |")
     print("|---|---|---|---|---|---|")
-    for work in Self.works { print(try line(work)) }
+    for work in Self.works {
+      print(try line(work))
+      fflush(nil)
+    }
   }
 
   private static let repetitions = 20

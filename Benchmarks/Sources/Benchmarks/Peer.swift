@@ -42,6 +42,7 @@ final class Peer {
   }
 
   deinit {
+    kill(process.processIdentifier, SIGCONT)
     try? commands.fileHandleForWriting.close()
     process.waitUntilExit()
   }
@@ -49,7 +50,10 @@ final class Peer {
   func steps(_ count: Int) throws -> [Double] { try ask("steps \(count)") }
   func loss() throws -> Double { try ask("loss").first ?? .nan }
 
+  /// Between its turns a peer is stopped: threads of its that wait for work by spinning would slow everyone else.
   private func ask(_ command: String) throws -> [Double] {
+    kill(process.processIdentifier, SIGCONT)
+    defer { kill(process.processIdentifier, SIGSTOP) }
     try commands.fileHandleForWriting.write(contentsOf: Data((command + "\n").utf8))
     var line = Data()
     while true {

@@ -8,7 +8,7 @@ struct Scaling {
     var value: Int
     var step: String
     var threads: Int
-    var milliseconds, least, floors: Double
+    var milliseconds, least, gigaflop: Double
   }
 
   private struct Sweep {
@@ -22,6 +22,8 @@ struct Scaling {
 
   private let options: Options
   private let backend: CPU
+  /// The highest of the whole run, by threads.
+  private var peaks: [Int: Double] = [:]
 
   init(_ options: Options, _ backend: CPU) {
     self.options = options
@@ -55,7 +57,7 @@ struct Scaling {
     ]
   }
 
-  func write(to folder: URL) throws {
+  mutating func write(to folder: URL) throws {
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     var rows: [Row] = []
     for sweep in try Self.sweeps() {
@@ -74,17 +76,19 @@ struct Scaling {
     }
     let lines = rows.map { row in
       "\(row.quantity),\(row.value),\(row.step),\(row.threads),"
-        + [row.milliseconds, row.least, row.floors].map { String(format: "%.4f", $0) }.joined(separator: ",")
+        + [row.milliseconds, row.least, row.least * (peaks[row.threads] ?? .nan) * 1e-3 / row.gigaflop].map {
+          String(format: "%.4f", $0)
+        }.joined(separator: ",")
     }
     let text =
-      (["quantity,value,step,threads,median_ms,min_ms,floors"] + lines).joined(separator: "\n") + "\n"
+      (["quantity,value,step,threads,median_ms,min_ms,min_over_floor"] + lines).joined(separator: "\n") + "\n"
     try text.write(to: folder.appendingPathComponent("scaling.csv"), atomically: true, encoding: .utf8)
     print(text, terminator: "")
   }
 
   private static let names = ["stepwise", "closed form", "backprop"]
 
-  private func measure(_ sweep: Sweep) throws -> [Row] {
+  private mutating func measure(_ sweep: Sweep) throws -> [Row] {
     var rows: [Row] = []
     for value in sweep.values {
       FileHandle.standardError.write(Data("\r\(sweep.quantity) \(value)      ".utf8))
@@ -99,18 +103,17 @@ struct Scaling {
       let contestants = try zip(Self.names, rules).map {
         try Contestant(Entry(name: $0, rule: $1), work, backend)
       }
-      let peak = backend.peakGigaflops()
+      peaks[threads] = max(peaks[threads] ?? 0, backend.peakGigaflops())
       for contestant in contestants { try contestant.step(2, isCounted: false) }
       for _ in 0..<(options.rounds ?? 9) {
         for contestant in contestants { try contestant.step(1) }
       }
       for contestant in contestants {
-        let floor = Double(2 * contestant.multiplyAdds) / (peak * 1e9)
         rows.append(
           Row(
             quantity: sweep.quantity, value: value, step: contestant.entry.name, threads: threads,
             milliseconds: contestant.timing.median * 1e3, least: contestant.timing.least * 1e3,
-            floors: contestant.timing.median / floor))
+            gigaflop: 2e-9 * Double(contestant.multiplyAdds)))
       }
     }
     FileHandle.standardError.write(Data("\n".utf8))
