@@ -93,7 +93,9 @@ public struct CPU: Backend {
     // go through neighbouring results instead.
     let isSingle = batchSize == 1 && !program.hasImages
     let program = isSingle ? program.unbatched : program
-    let lanes = isSingle ? 1 : batchSize > 16 ? 32 : batchSize > 8 ? 16 : 8
+    // Images are large: 32 of them go in two tiles, one for each of two threads, of which more stays in the cache.
+    let isLarge = batchSize > (program.hasImages ? 32 : 16)
+    let lanes = isSingle ? 1 : isLarge ? 32 : batchSize > 8 ? 16 : 8
     guard let set = instructionSet.kernels(lanes: lanes) else {
       fatalError("instruction set \(instructionSet.rawValue) is gone from this machine")
     }

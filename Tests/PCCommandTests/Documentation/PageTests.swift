@@ -95,6 +95,10 @@ import Testing
     try expectOutputs(of: "ChoosingRuleAndSolver", result)
   }
 
+  @Test func `why it is fast`() async {
+    await #expect(processExitsWith: .success) { try WhyItIsFast.run() }
+  }
+
   /// Every block of text on the page was printed, in order.
   private func expectOutputs(of name: String, _ result: ExitTest.Result?) throws {
     let output = String(decoding: result?.standardOutputContent ?? [], as: UTF8.self)
