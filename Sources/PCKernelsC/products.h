@@ -85,6 +85,41 @@ static void transpose(const void *parameters, const pc_work *work) {
     }
 }
 
+/// Rows `row ..< row + rows` and a block of columns, over `tiles` tiles from `tile` on and then over `rest` lanes of the next.
+INLINE void outer_block(
+    const pc_outer *o, const pc_group *group, int64_t row, int64_t rows, int64_t c, int64_t tile, int64_t tiles,
+    int64_t rest, float alpha, float beta) {
+  const int64_t columns = o->columns - c < BLOCK ? o->columns - c : BLOCK;
+  const int64_t x_depth = o->lanes * rows;
+  const float *x = o->x.base + group->weights + row * o->depth * o->lanes + tile * o->x.tile;
+  const float *y = o->y.base + group->source + c * o->lanes + tile * o->y.tile;
+  float *result = o->result + group->result + row * o->result_row + c * o->result_column;
+  float local[MOST_ROWS * BLOCK] __attribute__((aligned(64)));
+  const bool direct = columns == BLOCK && o->result_column == 1;
+  float *at = direct ? result : local;
+  const int64_t step = direct ? o->result_row : BLOCK;
+  if (!direct && beta != 0)
+    for (int64_t r = 0; r < rows; r++)
+      for (int64_t j = 0; j < BLOCK; j++)
+        local[r * BLOCK + j] = j < columns ? result[r * o->result_row + j * o->result_column] : 0;
+  if (tiles > 0) {
+    const Loops whole = {{tiles, o->depth, o->lanes}, {o->x.tile, x_depth, rows}, {o->y.tile, o->y_depth, BLOCK}, 0};
+    micro_two[rows](&whole, x, y, W, at, step, W, alpha, beta);
+    beta = 1;
+  }
+  if (rest > 0) {
+    const Loops remainder = {{1, o->depth, rest}, {0, x_depth, rows}, {0, o->y_depth, BLOCK}, 0};
+    micro_two[rows](&remainder, x + tiles * o->x.tile, y + tiles * o->y.tile, W, at, step, W, alpha, beta);
+  }
+  if (!direct)
+    for (int64_t r = 0; r < rows; r++)
+      for (int64_t j = 0; j < columns; j++)
+        result[r * o->result_row + j * o->result_column] = local[r * BLOCK + j];
+}
+
+/// Depth that is contracted before the result is visited again: what is read of it then fits the second-level cache.
+enum { outer_depth = 512 };
+
 /// Contraction runs over full tiles first and then over the live lanes of the last, so that no lane beyond the batch
 /// takes part.
 static void outer(const void *parameters, const pc_work *work) {
@@ -94,43 +129,19 @@ static void outer(const void *parameters, const pc_work *work) {
   const int64_t panels = panels_of(o->rows);
   const int64_t first_panel = part_start(panels, work->part, work->parts);
   const int64_t last_panel = part_start(panels, work->part + 1, work->parts);
-  for (int64_t g = 0; g < o->groups; g++) {
-    for (int64_t c = 0; c < o->columns; c += BLOCK) {
-      int64_t columns = o->columns - c < BLOCK ? o->columns - c : BLOCK;
-      const float *y = o->y.base + o->group[g].source + c * o->lanes;
-      for (int64_t panel = first_panel; panel < last_panel; panel++) {
-        int64_t row = panel_start(o->rows, panels, panel);
-        int64_t rows = panel_start(o->rows, panels, panel + 1) - row;
-        const float *x = o->x.base + o->group[g].weights + row * o->depth * o->lanes;
-        const int64_t x_depth = o->lanes * rows;
-        const int64_t ahead = panel + 1 < last_panel ? rows * o->depth * o->lanes : 0;
-        const Loops whole = {
-            {full, o->depth, o->lanes}, {o->x.tile, x_depth, rows}, {o->y.tile, o->y_depth, BLOCK}, ahead};
-        const Loops remainder = {{1, o->depth, rest}, {0, x_depth, rows}, {0, o->y_depth, BLOCK}, ahead};
-        float *result = o->result + o->group[g].result + row * o->result_row + c * o->result_column;
-        float local[MOST_ROWS * BLOCK] __attribute__((aligned(64)));
-        bool direct = columns == BLOCK && o->result_column == 1;
-        float *at = direct ? result : local;
-        int64_t step = direct ? o->result_row : BLOCK;
-        float first_beta = beta;
-        if (!direct && beta != 0)
-          for (int64_t r = 0; r < rows; r++)
-            for (int64_t j = 0; j < BLOCK; j++)
-              local[r * BLOCK + j] = j < columns ? result[r * o->result_row + j * o->result_column] : 0;
-        if (full > 0) {
-          micro_two[rows](&whole, x, y, W, at, step, W, alpha, beta);
-          first_beta = 1;
+  const int64_t each = o->depth * o->lanes;
+  const int64_t chunk = each > 0 && each < outer_depth ? outer_depth / each : 1;
+  for (int64_t g = 0; g < o->groups; g++)
+    for (int64_t tile = 0; tile == 0 || tile < full; tile += chunk) {
+      const bool is_last = tile + chunk >= full;
+      for (int64_t c = 0; c < o->columns; c += BLOCK)
+        for (int64_t panel = first_panel; panel < last_panel; panel++) {
+          const int64_t row = panel_start(o->rows, panels, panel);
+          outer_block(
+              o, o->group + g, row, panel_start(o->rows, panels, panel + 1) - row, c, tile,
+              is_last ? full - tile : chunk, is_last ? rest : 0, alpha, tile == 0 ? beta : 1);
         }
-        if (rest > 0)
-          micro_two[rows](
-              &remainder, x + full * o->x.tile, y + full * o->y.tile, W, at, step, W, alpha, first_beta);
-        if (!direct)
-          for (int64_t r = 0; r < rows; r++)
-            for (int64_t j = 0; j < columns; j++)
-              result[r * o->result_row + j * o->result_column] = local[r * BLOCK + j];
-      }
     }
-  }
 }
 
 // MARK: Everything else

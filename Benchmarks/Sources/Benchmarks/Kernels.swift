@@ -109,7 +109,7 @@ struct Kernels {
   func run() throws {
     print("| products | ours, GFLOP/s | of the peak | OpenBLAS | oneDNN | best of them / ours |")
     print("|---|---|---|---|---|---|")
-    for work in Self.works {
+    for work in Self.works where options.only.isEmpty || work.title.contains(options.only) {
       print(try line(work))
       fflush(nil)
     }
