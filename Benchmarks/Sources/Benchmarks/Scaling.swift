@@ -65,11 +65,11 @@ struct Scaling {
       rows += measured
       let chart = LineChart(
         title: "A training step's cost against \(sweep.quantity): \(sweep.caption)",
-        x: .init(sweep.quantity, scale: .logarithmic), y: .init("milliseconds, median", scale: .logarithmic),
+        x: .init(sweep.quantity, scale: .logarithmic), y: .init("milliseconds, least of several", scale: .logarithmic),
         series: Self.names.map { name in
           LineChart.Series(
             name,
-            points: measured.filter { $0.step == name }.map { LineChart.Point(Double($0.value), $0.milliseconds) })
+            points: measured.filter { $0.step == name }.map { LineChart.Point(Double($0.value), $0.least) })
         })
       try chart.svg.document.write(
         to: folder.appendingPathComponent("\(sweep.quantity).svg"), atomically: true, encoding: .utf8)
