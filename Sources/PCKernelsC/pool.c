@@ -149,7 +149,7 @@ static void run_spans(const pc_script *s, const pc_phase *phase, const pc_work *
 static void run_phase(pc_pool *pool, const pc_script *s, const pc_phase *phase, int64_t thread) {
   pc_work work = {.coefficients = s->coefficients, .scratch = s->scratch + thread * s->scratch_stride};
   if (phase->together) {
-    // Of calls that work on tiles there are none but where all examples are one.
+    // Calls that work on tiles come here only where there is but one.
     work.live = s->tiles == 1 ? s->batch : 1;
     work.part = thread, work.parts = pool->threads;
     run_spans(s, phase, &work, (Turn){thread, -1});
