@@ -65,7 +65,8 @@ struct Scaling {
       rows += measured
       let chart = LineChart(
         title: "A training step's cost against \(sweep.quantity): \(sweep.caption)",
-        x: .init(sweep.quantity, scale: .logarithmic), y: .init("milliseconds, least of several", scale: .logarithmic),
+        x: .init(sweep.quantity, scale: .logarithmic),
+        y: .init("milliseconds, least of several", scale: .logarithmic),
         series: Self.names.map { name in
           LineChart.Series(
             name,
