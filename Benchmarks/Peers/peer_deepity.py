@@ -12,32 +12,21 @@ Its classes for Python apply a layer's activation to what enters the layer, the 
 here one by one. `train_step_with_projection` is its fastest step: all of it in C++, without energies.
 """
 
-import json
 import os
-import pathlib
-import sys
-import time
 
-folder = pathlib.Path(sys.argv[1])
-case = json.loads((folder / "case.json").read_text())
-for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ[variable] = str(case["threads"])
 # Its threads spin while they wait; not bound to cores, whole runs on a shared machine took up to twenty times as long.
 os.environ.setdefault("OMP_PROC_BIND", "true")
 
+import peer
 import numpy as np
 from deepity import dy
-
-
-def read(name, shape, dtype=np.float32):
-    return np.fromfile(folder / f"{name}.bin", dtype=dtype).reshape(shape)
-
+from peer import case, read
 
 batch = case["image"][0]
 image = read("image", -1)
 label = read("label", case["label"], np.int32)[:, 0]
 target = np.eye(case["classes"], dtype=np.float32)[label]
-names = [f"hidden{index}" for index in range(1, len(case["parameters"]) // 2)] + ["output"]
+names = peer.layer_names()
 
 network = dy.SimplePCNetwork(batch, "cpu")
 activations = ["linear"] + [case["activation"]] * (len(names) - 1) + ["linear"]
@@ -61,17 +50,11 @@ def loss():
     network.clamp_input(image)
     network.project_forward()
     output = np.array(network.layers[-1].beliefs).reshape(batch, -1)
-    return 0.5 * float(((output - target) ** 2).sum())
+    return 0.5 * ((output - target) ** 2).sum()
 
 
-for line in sys.stdin:
-    words = line.split()
-    if words[0] == "steps":
-        seconds = []
-        for _ in range(int(words[1])):
-            start = time.perf_counter()
-            network.train_step_with_projection(image, target.ravel(), case["rule"]["steps"], computeEnergy=False)
-            seconds.append(time.perf_counter() - start)
-        print(json.dumps(seconds), flush=True)
-    elif words[0] == "loss":
-        print(json.dumps([loss()]), flush=True)
+def train():
+    network.train_step_with_projection(image, target.ravel(), case["rule"]["steps"], computeEnergy=False)
+
+
+peer.serve(train, loss)

@@ -8,17 +8,12 @@ parameters at the final values, and their optimizer. FabricPC divides gradients 
 SGD and Adam's ε make up for it.
 """
 
-import json
-import os
-import pathlib
-import sys
-import time
 from functools import partial
 
-folder = pathlib.Path(sys.argv[1])
-case = json.loads((folder / "case.json").read_text())
-# XLA starts a thread for each core that it may use.
-os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: case["threads"]])
+import peer
+from peer import case
+
+peer.limit_cores()
 
 import jax
 import jax.numpy as jnp
@@ -35,8 +30,8 @@ from fabricpc.nodes import Linear
 from fabricpc.training import pc_weight_gradients
 
 
-def read(name, shape, dtype=np.float32):
-    return jnp.asarray(np.fromfile(folder / f"{name}.bin", dtype=dtype).reshape(shape))
+def read(*arguments):
+    return jnp.asarray(peer.read(*arguments))
 
 
 batch = case["image"][0]
@@ -45,7 +40,7 @@ target = jax.nn.one_hot(read("label", case["label"], np.int32)[:, 0], case["clas
 key = jax.random.PRNGKey(0)
 
 activation = {"tanh": TanhActivation, "sigmoid": SigmoidActivation}[case["activation"]]()
-names = [f"hidden{index}" for index in range(1, len(case["parameters"]) // 2)] + ["output"]
+names = peer.layer_names()
 nodes = [Linear(shape=(image.shape[1],), name="image")]
 for name in names:
     width = case["parameters"][f"{name}.bias"][0]
@@ -94,14 +89,9 @@ def loss(parameters, image, target):
     return 0.5 * ((values.nodes["output"].z_mu - target) ** 2).sum()
 
 
-for line in sys.stdin:
-    words = line.split()
-    if words[0] == "steps":
-        seconds = []
-        for _ in range(int(words[1])):
-            start = time.perf_counter()
-            parameters, state = jax.block_until_ready(step(parameters, state, image, target))
-            seconds.append(time.perf_counter() - start)
-        print(json.dumps(seconds), flush=True)
-    elif words[0] == "loss":
-        print(json.dumps([float(loss(parameters, image, target))]), flush=True)
+def train():
+    global parameters, state
+    parameters, state = jax.block_until_ready(step(parameters, state, image, target))
+
+
+peer.serve(train, lambda: loss(parameters, image, target))

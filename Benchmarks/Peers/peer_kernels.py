@@ -8,15 +8,9 @@ weights packed beforehand, for convolutions in channels_last, its faster format.
 """
 
 import ctypes
-import json
-import os
-import pathlib
-import sys
-import time
 
-folder = pathlib.Path(sys.argv[1])
-case = json.loads((folder / "case.json").read_text())
-os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = str(case["threads"])
+import peer
+from peer import case
 
 import numpy as np
 
@@ -69,11 +63,11 @@ def onednn():
 
 
 work = {"openblas": openblas, "onednn": onednn}[case["library"]]()
-for line in sys.stdin:
-    seconds = []
-    for _ in range(int(line.split()[1])):
-        start = time.perf_counter()
-        for _ in range(case["repetitions"]):
-            work()
-        seconds.append(time.perf_counter() - start)
-    print(json.dumps(seconds), flush=True)
+
+
+def turn():
+    for _ in range(case["repetitions"]):
+        work()
+
+
+peer.serve(turn)

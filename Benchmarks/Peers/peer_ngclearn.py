@@ -11,16 +11,12 @@ The step is compiled as a whole: feedforward values, T steps of all cells, Hebbi
 """
 
 import contextlib
-import json
-import os
-import pathlib
 import sys
-import time
 
-folder = pathlib.Path(sys.argv[1])
-case = json.loads((folder / "case.json").read_text())
-# XLA starts a thread for each core that it may use.
-os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: case["threads"]])
+import peer
+from peer import case
+
+peer.limit_cores()
 
 import jax
 import jax.numpy as jnp
@@ -30,8 +26,8 @@ from ngclearn.components import GaussianErrorCell, HebbianSynapse, RateCell, Sta
 from ngcsimlib.global_state import stateManager
 
 
-def read(name, shape, dtype=np.float32):
-    return jnp.asarray(np.fromfile(folder / f"{name}.bin", dtype=dtype).reshape(shape))
+def read(*arguments):
+    return jnp.asarray(peer.read(*arguments))
 
 
 def given(values):
@@ -42,7 +38,7 @@ batch = case["image"][0]
 image = read("image", (batch, -1))
 target = jax.nn.one_hot(read("label", case["label"], np.int32)[:, 0], case["classes"])
 steps, rate = case["rule"]["steps"], case["rule"]["rate"]
-names = [f"hidden{index}" for index in range(1, len(case["parameters"]) // 2)] + ["output"]
+names = peer.layer_names()
 shapes = [case["parameters"][f"{name}.weight"] for name in names]
 
 # Its log goes to standard output, where answers belong.
@@ -115,14 +111,10 @@ learned += [synapse.weights.root for synapse in feedback[1:]]
 # Python's numbers become arrays now, lest the second step be compiled anew.
 state = jax.tree.map(lambda value: jnp.asarray(value, jnp.result_type(value)), stateManager.state)
 
-for line in sys.stdin:
-    words = line.split()
-    if words[0] == "steps":
-        seconds = []
-        for _ in range(int(words[1])):
-            start = time.perf_counter()
-            state |= jax.block_until_ready(step(state))
-            seconds.append(time.perf_counter() - start)
-        print(json.dumps(seconds), flush=True)
-    elif words[0] == "loss":
-        print(json.dumps([float(loss(state))]), flush=True)
+
+def train():
+    global state
+    state |= jax.block_until_ready(step(state))
+
+
+peer.serve(train, lambda: loss(state))

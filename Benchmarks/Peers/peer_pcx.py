@@ -10,16 +10,10 @@ v W + b. The step is compiled as a whole: feedforward values, T steps of SGD on 
 parameters at the final values, and their optimizer.
 """
 
-import json
-import os
-import pathlib
-import sys
-import time
+import peer
+from peer import case
 
-folder = pathlib.Path(sys.argv[1])
-case = json.loads((folder / "case.json").read_text())
-# XLA starts a thread for each core that it may use.
-os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: case["threads"]])
+peer.limit_cores()
 
 import jax
 import jax.numpy as jnp
@@ -32,11 +26,11 @@ import pcx.predictive_coding as pxc
 import pcx.utils as pxu
 
 
-def read(name, shape, dtype=np.float32):
-    return jnp.asarray(np.fromfile(folder / f"{name}.bin", dtype=dtype).reshape(shape))
+def read(*arguments):
+    return jnp.asarray(peer.read(*arguments))
 
 
-names = [f"hidden{index}" for index in range(1, len(case["parameters"]) // 2)] + ["output"]
+names = peer.layer_names()
 image = read("image", (case["image"][0], -1))
 target = jax.nn.one_hot(read("label", case["label"], np.int32)[:, 0], case["classes"])
 steps, rate = case["rule"]["steps"], case["rule"]["rate"]
@@ -114,15 +108,11 @@ value_optimizer = pxu.Optim(lambda: optax.sgd(rate), free_values()(model))
 # The values' arrays must be there before the first step.
 loss(image, target, model=model)
 
-for line in sys.stdin:
-    words = line.split()
-    if words[0] == "steps":
-        seconds = []
-        for _ in range(int(words[1])):
-            start = time.perf_counter()
-            step(image, target, model=model, value_optimizer=value_optimizer, optimizer=optimizer)
-            jax.block_until_ready([layer.nn.weight.get() for layer in model.layers])
-            seconds.append(time.perf_counter() - start)
-        print(json.dumps(seconds), flush=True)
-    elif words[0] == "loss":
-        print(json.dumps([float(loss(image, target, model=model))]), flush=True)
+
+
+def train():
+    step(image, target, model=model, value_optimizer=value_optimizer, optimizer=optimizer)
+    jax.block_until_ready([layer.nn.weight.get() for layer in model.layers])
+
+
+peer.serve(train, lambda: loss(image, target, model=model))

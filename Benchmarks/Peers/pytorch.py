@@ -7,22 +7,18 @@ Swift side, so that both start alike. Commands come on standard input, one a lin
 of N steps, as JSON; `loss` with the loss of the next step before its update.
 """
 
-import json
-import pathlib
-import sys
-import time
+import peer
+from peer import case
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-folder = pathlib.Path(sys.argv[1])
-case = json.loads((folder / "case.json").read_text())
 torch.set_num_threads(case["threads"])
 
 
 def read(name, shape, dtype=np.float32):
-    return torch.from_numpy(np.fromfile(folder / f"{name}.bin", dtype=dtype).reshape(shape).copy())
+    return torch.from_numpy(peer.read(name, shape, dtype))
 
 
 parameters = {
@@ -151,15 +147,4 @@ def step():
     return loss
 
 
-for line in sys.stdin:
-    words = line.split()
-    if words[0] == "steps":
-        seconds = []
-        for _ in range(int(words[1])):
-            start = time.perf_counter()
-            step()
-            seconds.append(time.perf_counter() - start)
-        print(json.dumps(seconds), flush=True)
-    elif words[0] == "loss":
-        with torch.no_grad():
-            print(json.dumps([float(total_loss())]), flush=True)
+peer.serve(step, torch.no_grad()(total_loss))

@@ -67,14 +67,15 @@ struct ResumableTraining<Notes: Codable> {
   ) throws {
     let clock = ContinuousClock()
     var saved = clock.now
+    func isPassComplete() throws -> Bool {
+      try trainer.pass.epoch > 0 && trainer.pass.batches == feeds(trainer.pass.epoch).count
+    }
     if isResumed, let keeping {
-      let isComplete = try trainer.pass.epoch > 0 && trainer.pass.batches == feeds(trainer.pass.epoch).count
-      try keeping.name(updates: trainer.updateCount, isBest: isComplete && isBest(notes))
+      try keeping.name(updates: trainer.updateCount, isBest: isPassComplete() && isBest(notes))
     }
     while !isDone(notes), trainer.updateCount < updates {
       // A pass is complete in a checkpoint only together with its notes.
-      let isComplete = try trainer.pass.epoch > 0 && trainer.pass.batches == feeds(trainer.pass.epoch).count
-      let pass = max(trainer.pass.epoch + (isComplete ? 1 : 0), 1)
+      let pass = try max(trainer.pass.epoch + (isPassComplete() ? 1 : 0), 1)
       guard pass <= passes else { return }
       let batches = try feeds(pass)
       let report = try trainer.trainEpoch(

@@ -155,11 +155,15 @@ static void elementwise_chunk(
   }
 }
 
+/// Whether whole vectors of a row need no local memory, so that a chunk of them may have any length.
+INLINE bool is_direct(const pc_axis *a) {
+  return a->result == 1 && a->x <= 1 && a->x >= 0 && a->y <= 1 && a->y >= 0 && a->z <= 1 && a->z >= 0;
+}
+
 static void elementwise_row(
     const pc_elementwise *e, RowFunction function, const pc_axis *axis, int64_t count, float *result, const float *x,
     const float *y, const float *z, float alpha, float beta) {
-  bool direct = axis->result == 1 && axis->x <= 1 && axis->x >= 0 && axis->y <= 1 && axis->y >= 0 && axis->z <= 1
-      && axis->z >= 0;
+  bool direct = is_direct(axis);
   for (int64_t i = 0; i < count;) {
     int64_t rest = count - i;
     int64_t n = direct && rest >= W ? rest / W * W : rest < CHUNK ? rest : CHUNK;
@@ -170,43 +174,18 @@ static void elementwise_row(
   }
 }
 
-/// Whole vectors of neighbouring numbers, or of one number for all, need no preparation.
-INLINE bool is_plain(const pc_elementwise *e, const pc_axis *a, int64_t count) {
-  return a->result == 1 && count % W == 0 && (e->arity < 1 || (uint64_t)a->x <= 1) && (e->arity < 2 || (uint64_t)a->y <= 1)
-      && (e->arity < 3 || (uint64_t)a->z <= 1);
-}
-
-INLINE Stream plain_stream(const float *at, int64_t stride, float *local) {
-  if (stride == 1) return (Stream){at, W};
-  store(local, splat(*at));
-  return (Stream){local, 0};
-}
-
-INLINE void elementwise_plain(
-    const pc_elementwise *e, RowFunction function, const pc_axis *a, int64_t count, float *result, const float *x,
-    const float *y, const float *z, float alpha, float beta) {
-  float local[3][W] __attribute__((aligned(64)));
-  Stream xs = e->arity < 1 ? (Stream){result, W} : plain_stream(x, a->x, local[0]);
-  Stream ys = e->arity < 2 ? xs : plain_stream(y, a->y, local[1]);
-  Stream zs = e->arity < 3 ? xs : plain_stream(z, a->z, local[2]);
-  function(count, result, xs, ys, zs, alpha, beta, e->limit);
-}
-
 static void elementwise_axis(
     const pc_elementwise *e, RowFunction function, int64_t axis, int64_t first, int64_t last, float *result,
     const float *x, const float *y, const float *z, float alpha, float beta) {
   const pc_axis *a = e->axes + axis;
   result += first * a->result, x += first * a->x, y += first * a->y, z += first * a->z;
   if (axis + 1 == e->rank) {
-    if (is_plain(e, a, last - first))
-      elementwise_plain(e, function, a, last - first, result, x, y, z, alpha, beta);
-    else
-      elementwise_row(e, function, a, last - first, result, x, y, z, alpha, beta);
+    elementwise_row(e, function, a, last - first, result, x, y, z, alpha, beta);
     return;
   }
-  if (axis + 2 == e->rank && is_plain(e, a + 1, a[1].count)) {
+  if (axis + 2 == e->rank && is_direct(a + 1) && a[1].count % W == 0) {
     for (int64_t i = first; i < last; i++, result += a->result, x += a->x, y += a->y, z += a->z)
-      elementwise_plain(e, function, a + 1, a[1].count, result, x, y, z, alpha, beta);
+      elementwise_chunk(e, function, a + 1, a[1].count, result, x, y, z, alpha, beta);
     return;
   }
   for (int64_t i = first; i < last; i++) {
