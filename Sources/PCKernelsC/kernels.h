@@ -25,6 +25,7 @@
 #include "products.h"
 #include "convolutions.h"
 #include "reductions.h"
+#include "rounds.h"
 
 /// Twelve independent chains of multiply-adds: enough to hide the latency of two units.
 static double exercise(int64_t rounds, float *sink) {
@@ -59,6 +60,9 @@ const pc_set SET = {
             [PC_KERNEL_GATHER] = gather,
             [PC_KERNEL_GATHER_GRADIENT] = gather_gradient,
             [PC_KERNEL_COMBINE] = combine,
+            [PC_KERNEL_SPREAD] = spread,
+            [PC_KERNEL_COURSE] = course,
+            [PC_KERNEL_LAST_ROUND] = last_round,
             [PC_KERNEL_FOREIGN] = pc_call_foreign,
         },
     .width = W,

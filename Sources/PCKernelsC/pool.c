@@ -150,7 +150,7 @@ static void run_phase(pc_pool *pool, const pc_script *s, const pc_phase *phase, 
   pc_work work = {.coefficients = s->coefficients, .scratch = s->scratch + thread * s->scratch_stride};
   if (phase->together) {
     // Calls that work on tiles come here only where there is but one.
-    work.live = s->tiles == 1 ? s->batch : 1;
+    work.live = phase->live ? phase->live : s->tiles == 1 ? s->batch : 1;
     work.part = thread, work.parts = pool->threads;
     run_spans(s, phase, &work, (Turn){thread, -1});
   } else {
@@ -158,7 +158,7 @@ static void run_phase(pc_pool *pool, const pc_script *s, const pc_phase *phase, 
     for (int64_t tile = thread; tile < s->tiles; tile += pool->threads) {
       int64_t rest = s->batch - tile * s->lanes;
       work.tile = tile;
-      work.live = rest < s->lanes ? rest : s->lanes;
+      work.live = phase->live ? phase->live : rest < s->lanes ? rest : s->lanes;
       run_spans(s, phase, &work, (Turn){thread, tile});
     }
   }

@@ -92,15 +92,20 @@ public struct CPU: Backend {
     // One example fills no vector. Where there are no images, its numbers are better taken for shared ones, whose products
     // go through neighbouring results instead.
     let isSingle = batchSize == 1 && !program.hasImages
-    let program = isSingle ? program.unbatched : program
     // Images are large: 32 of them go in two tiles, one for each of two threads, of which more stays in the cache.
     let isLarge = batchSize > (program.hasImages ? 32 : 16)
     let lanes = isSingle ? 1 : isLarge ? 32 : batchSize > 8 ? 16 : 8
     guard let set = instructionSet.kernels(lanes: lanes) else {
       fatalError("instruction set \(instructionSet.rawValue) is gone from this machine")
     }
-    var lowering = try Lowering(program, batchSize: batchSize, lanes: lanes, set: set, bindings: bindings)
+    var lowering = try Lowering(
+      isSingle ? program.unbatched : program, batchSize: batchSize, lanes: lanes, set: set, bindings: bindings)
     try lowering.lowerAll()
+    // Few examples leave room for rounds. A single one has so many beside it that fewer are left over at the end.
+    let wide = batchSize == 1 ? 16 : 32
+    if batchSize <= 8, let set = instructionSet.kernels(lanes: wide) {
+      try lowering.lowerRounds(of: program, lanes: wide, set: set)
+    }
     return lowering
   }
 }

@@ -134,7 +134,7 @@ final class CPUExecutable: Executable {
       let work = script.reduce(0.0) { $0 + Double($1.count) * program.sections[$1.section].work(in: self) }
       plan = Plan(
         script, calls: calls, work: work, leastShared: leastShared,
-        sharesTile: pool.threads > 1 && lanes > 1 && batchSize <= lanes)
+        sharesTile: pool.threads > 1 && batchSize <= lanes)
       plans[script] = plan
     }
     return plan
@@ -166,6 +166,7 @@ extension Section {
 final class Calls {
   let sections: [Range<Int>]
   let packing: Range<Int>
+  let rounds: [Int: Rounds]
   let calls: [Call]
   private let parameters: [AnyObject]
   private let workspaces: [Memory]
@@ -174,6 +175,7 @@ final class Calls {
     sections = lowering.sections
     packing = lowering.calls.count..<(lowering.calls.count + lowering.packs.count)
     calls = lowering.calls + lowering.packs
+    rounds = lowering.rounds
     parameters = lowering.parameters
     workspaces = lowering.workspaces
   }

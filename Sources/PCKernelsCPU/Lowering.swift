@@ -50,17 +50,19 @@ struct ElementRun {
 /// that leaves something per tile in a workspace, and a `together` call that adds that up in an order fixed by the
 /// number of tiles. One that has nothing to do with examples is `together` or `alone`.
 struct Lowering {
-  let program: Program
-  let batchSize: Int
-  let lanes: Int
-  let set: UnsafePointer<pc_set>
-  let buffers: [Memory]
+  private(set) var program: Program
+  private(set) var batchSize: Int
+  private(set) var lanes: Int
+  private(set) var set: UnsafePointer<pc_set>
+  private(set) var buffers: [Memory]
   /// Whether memory is only counted; such a lowering must not run.
   let isPlanned: Bool
 
   private(set) var calls: [Call] = []
   private(set) var sections: [Range<Int>] = []
   private(set) var packs: [Call] = []
+  /// How repeated sections run many rounds at once, by section, where they can and a batch has few examples.
+  var rounds: [Int: Rounds] = [:]
   private(set) var parameters: [AnyObject] = []
   private(set) var workspaces: [Memory] = []
   /// Slots first, then constants.
@@ -125,6 +127,30 @@ struct Lowering {
       }
       sections.append(start..<calls.count)
     }
+  }
+
+  /// Lowers an instruction of another program, whose buffers lie in `memory` and which has so many lanes, all in use; packed
+  /// weights, coefficients and workspaces are shared with this one's.
+  mutating func lower(
+    _ instruction: Instruction, in section: Section, of other: Program, memory: [Memory], lanes: Int,
+    set: UnsafePointer<pc_set>
+  ) throws {
+    let own = (program: program, batchSize: batchSize, lanes: self.lanes, set: self.set, buffers: buffers)
+    (program, batchSize, self.lanes, self.set, buffers) = (other, lanes, lanes, set, memory)
+    defer { (program, batchSize, self.lanes, self.set, buffers) = own }
+    describe([instruction], in: section)
+    try lower(instruction)
+  }
+
+  /// A call that is no instruction's, on buffers that it reads and writes.
+  mutating func call<T>(
+    _ kernel: pc_kernel_name, _ parameters: T, _ operation: String, vertex: String, in section: Section,
+    reads: Set<Int>, writes: Set<Int>
+  ) {
+    origin = Profile.Call(section: section.name, vertex: vertex, operation: operation)
+    call(kernel, parameters, .tile, reads: [], writes: [])
+    calls[calls.count - 1].reads = reads
+    calls[calls.count - 1].writes = writes
   }
 
   private mutating func describe(_ instructions: [Instruction], in section: Section) {
@@ -267,6 +293,7 @@ extension Lowering {
         kernel: pc_kernel_of(set, kernel), parameters: UnsafeRawPointer(array([parameters])), kind: kind,
         sharesTiles: [
           PC_KERNEL_ELEMENTWISE, PC_KERNEL_PRODUCTS, PC_KERNEL_PACK, PC_KERNEL_MATRIX, PC_KERNEL_CONVOLUTION,
+          PC_KERNEL_SPREAD, PC_KERNEL_COURSE, PC_KERNEL_LAST_ROUND,
         ].contains(kernel),
         reads: Set(reads.map(\.buffer)), writes: Set(writes.map(\.buffer)), run: run, packs: packs,
         origin: origin(kernel)))
@@ -325,6 +352,8 @@ struct PackedWeights {
 }
 
 struct PackKey: Hashable {
+  /// Panels are as high as the instruction set allows.
+  var set: UnsafePointer<pc_set>
   var buffer: Int
   var offsets: [Int]
   var rows: Int
@@ -340,7 +369,7 @@ extension Lowering {
     _ view: View, offsets: [Int], rows: Int, row: Int, counts: [Int], strides: [Int]
   ) throws -> PackedWeights {
     let key = PackKey(
-      buffer: view.buffer, offsets: offsets.map { view.offset + $0 }, rows: rows, row: row, counts: counts,
+      set: set, buffer: view.buffer, offsets: offsets.map { view.offset + $0 }, rows: rows, row: row, counts: counts,
       strides: strides)
     if let known = packed[key] { return known }
     let size = rows * counts.reduce(1, *)

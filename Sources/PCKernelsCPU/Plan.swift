@@ -70,6 +70,9 @@ private struct PlanBuilder {
   /// Packed weights that are up to date. None is at first: parameters may change between runs.
   private var fresh: Set<Int> = []
 
+  /// The lanes in use where they are not the batch's; 0 where they are.
+  private var live = 0
+
   /// Calls in order, `repeat` times; see `pc_span` for the parts.
   private struct Span {
     var calls: [Int]
@@ -89,6 +92,11 @@ private struct PlanBuilder {
   }
 
   mutating func append(_ passage: Passage) {
+    // A single round goes the same way, so that results do not depend on how rounds are divided into passages.
+    if let rounds = calls.rounds[passage.section] {
+      append(rounds, count: passage.count)
+      return
+    }
     let section = calls.sections[passage.section]
     let isAllTiles = section.allSatisfy { calls.calls[$0].kind == .tile } && !isShared(section)
     if isAllTiles {
@@ -97,20 +105,40 @@ private struct PlanBuilder {
     } else if passage.count == 1 {
       appendEach(section)
     } else {
-      closePhase()
-      // Every round but the first finds weights as the round before left them; those that no round changes are packed
-      // once, before the first.
-      for call in section { invalidate(calls.calls[call].writes) }
-      let written = section.reduce(into: Set()) { $0.formUnion(calls.calls[$1].writes) }
-      for pack in Set(section.flatMap { calls.calls[$0].packs }).subtracting(fresh).sorted()
-      where calls.calls[calls.packing.lowerBound + pack].reads.isDisjoint(with: written) {
-        fresh.insert(pack)
-        openPacks.append(pack)
-      }
-      closeBlock(repeating: 1)
+      packOnce(for: section)
       appendEach(section)
       closeBlock(repeating: passage.count)
     }
+  }
+
+  /// Every round but the first finds weights as the round before left them; those that no round changes are packed once,
+  /// before the first.
+  private mutating func packOnce(for section: Range<Int>) {
+    closePhase()
+    for call in section { invalidate(calls.calls[call].writes) }
+    let written = section.reduce(into: Set()) { $0.formUnion(calls.calls[$1].writes) }
+    for pack in Set(section.flatMap { calls.calls[$0].packs }).subtracting(fresh).sorted()
+    where calls.calls[calls.packing.lowerBound + pack].reads.isDisjoint(with: written) {
+      fresh.insert(pack)
+      openPacks.append(pack)
+    }
+    closeBlock(repeating: 1)
+  }
+
+  /// As many rounds at once as the lanes hold, then the rest of them.
+  private mutating func append(_ rounds: Rounds, count: Int) {
+    packOnce(for: rounds.run)
+    appendEach(rounds.spread)
+    closeBlock(repeating: 1)
+    let (full, rest) = count.quotientAndRemainder(dividingBy: rounds.count)
+    for (repetitions, inLanes) in [(full, rounds.count), (1, rest)] where repetitions * inLanes > 0 {
+      live = inLanes * rounds.examples
+      appendEach(rounds.run)
+      closeBlock(repeating: repetitions)
+    }
+    appendEach(rounds.leave)
+    closePhase()
+    live = 0
   }
 
   private mutating func appendEach(_ section: Range<Int>) {
@@ -211,7 +239,8 @@ private struct PlanBuilder {
   }
 
   private mutating func addPhase(together: Bool, _ list: [Span]) {
-    phases.append(pc_phase(together: together, first: Int64(spans.count), count: Int64(list.count)))
+    phases.append(
+      pc_phase(together: together, live: Int64(live), first: Int64(spans.count), count: Int64(list.count)))
     for span in list {
       spans.append(
         pc_span(

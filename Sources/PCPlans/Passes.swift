@@ -55,16 +55,6 @@ extension Program {
     dropUnusedBuffers(keeping: kept)
   }
 
-  /// Whether a view runs over its whole buffer in order.
-  func isWhole(_ view: View, extents: [Int]) -> Bool {
-    var expected = 1
-    for (extent, stride) in zip(extents, view.strides).reversed() where extent != 1 {
-      guard stride == expected else { return false }
-      expected *= extent
-    }
-    return expected == buffers[view.buffer].count
-  }
-
   /// Takes the elements of buffers that nothing reads or writes any more; their numbers stay.
   mutating func dropUnusedBuffers(keeping kept: Set<Int>) {
     var isUsed = buffers.indices.map { buffers[$0].isPersistent || kept.contains($0) }

@@ -120,6 +120,18 @@ extension View {
 }
 
 extension Program {
+  /// Whether a view runs over its whole buffer in order.
+  package func isWhole(_ view: View, extents: [Int]) -> Bool {
+    var expected = 1
+    for (extent, stride) in zip(extents, view.strides).reversed() where extent != 1 {
+      guard stride == expected else { return false }
+      expected *= extent
+    }
+    return expected == buffers[view.buffer].count
+  }
+}
+
+extension Program {
   /// Everything that is wrong with the program, a sentence each; empty for a well-formed one.
   ///
   /// A backend may take a well-formed program at its word: every view stays within its buffer, every operand is of

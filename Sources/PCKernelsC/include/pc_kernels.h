@@ -225,6 +225,25 @@ typedef struct {
   const pc_axis *axes;
 } pc_combine;
 
+/// Rounds beside one another: of `lanes` lanes, the first `examples` hold round 0, the next round 1 and so on; a buffer of one
+/// round has `own_lanes`, of which the first hold examples. `live` of the work says how many lanes hold rounds that are
+/// wanted.
+typedef struct {
+  int64_t lanes, examples, own_lanes;
+  int64_t count;
+  /// Numbers of one round, and those of all rounds: what is spread to them, or the last of them.
+  float *own, *rounds;
+} pc_rounds;
+
+/// The course of a state `m ← β m + u`: from `rounds.own`, which moves on, and u to `rounds.rounds`, the values before each
+/// round or after it.
+typedef struct {
+  int64_t beta;
+  pc_rounds rounds;
+  const float *update;
+  bool after;
+} pc_course;
+
 /// A call out of C: the function gets the context, the tile, its live lanes, alpha and beta.
 typedef struct {
   int64_t alpha, beta;
@@ -239,7 +258,7 @@ typedef enum {
   PC_KERNEL_OUTER, PC_KERNEL_CONVOLUTION, PC_KERNEL_CONVOLUTION_ANY, PC_KERNEL_FILTER_GRADIENT,
   PC_KERNEL_FILTER_GRADIENT_ANY, PC_KERNEL_MAX_POOL, PC_KERNEL_MAX_POOL_GRADIENT, PC_KERNEL_ONE_HOT,
   PC_KERNEL_GATHER, PC_KERNEL_GATHER_GRADIENT,
-  PC_KERNEL_COMBINE, PC_KERNEL_FOREIGN,
+  PC_KERNEL_COMBINE, PC_KERNEL_SPREAD, PC_KERNEL_COURSE, PC_KERNEL_LAST_ROUND, PC_KERNEL_FOREIGN,
   PC_KERNELS
 } pc_kernel_name;
 
@@ -279,9 +298,10 @@ typedef struct {
 } pc_span;
 
 /// Either every tile runs all spans before the next tile (threads share the tiles out), or all threads run the calls
-/// together, each its part. After a phase all threads meet.
+/// together, each its part. After a phase all threads meet. `live`, where it is not 0, replaces the number of lanes in use.
 typedef struct {
   bool together;
+  int64_t live;
   int64_t first, count;
 } pc_phase;
 
