@@ -78,9 +78,12 @@ static void relax(void) {
 #endif
 }
 
-enum { spins = 1500 };
+/// How often a thread looks whether the others have come before it sleeps: some ten microseconds' worth between phases, since another program
+/// may have the core of the thread that is waited for; and a hundred for the next script, since one of a small
+/// network follows on the one before, and to wake a sleeper takes as long.
+enum { spins = 1500, spins_for_script = 6000 };
 
-static void meet(pc_pool *pool) {
+static void meet_after(pc_pool *pool, int patience) {
   if (pool->threads == 1) return;
   int64_t now = atomic_load_explicit(&pool->generation, memory_order_acquire);
   if (atomic_fetch_add(&pool->arrived, 1) + 1 == pool->threads) {
@@ -91,7 +94,7 @@ static void meet(pc_pool *pool) {
     pthread_mutex_unlock(&pool->sleep);
     return;
   }
-  for (int i = 0; i < spins; i++) {
+  for (int i = 0; i < patience; i++) {
     if (atomic_load_explicit(&pool->generation, memory_order_acquire) != now) return;
     relax();
   }
@@ -100,6 +103,8 @@ static void meet(pc_pool *pool) {
     pthread_cond_wait(&pool->wake, &pool->sleep);
   pthread_mutex_unlock(&pool->sleep);
 }
+
+static void meet(pc_pool *pool) { meet_after(pool, spins); }
 
 // MARK: Scripts
 
@@ -183,7 +188,7 @@ static void *work(void *argument) {
   free(argument);
   set_floating_point_mode(floating_point_mode() | FLUSH);
   while (true) {
-    meet(worker.pool);
+    meet_after(worker.pool, spins_for_script);
     if (worker.pool->stops) return NULL;
     run_script(worker.pool, worker.thread);
     meet(worker.pool);

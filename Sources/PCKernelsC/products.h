@@ -177,6 +177,11 @@ INLINE void add_rows(
 static void row_of_products(
     const pc_products *p, int64_t count, float *result, const float *shared, int64_t shared_depth, const float *row,
     int64_t row_depth, float alpha, float beta) {
+  if (p->depth == 1) {
+    const V x = splat(*shared);
+    for (int64_t i = 0; i < count; i += W) blend(result + i, 1, 0, x * load(row + i), alpha, beta);
+    return;
+  }
   float sums[abreast_results] __attribute__((aligned(64)));
   for (int64_t i = 0; i < count; i += W) store(sums + i, splat(0));
   int64_t k = 0;
@@ -245,6 +250,13 @@ static int64_t products_row(
   return whole;
 }
 
+INLINE void single_product(
+    const pc_products *p, float *result, const float *x, const float *y, float alpha, float beta) {
+  float total = 0;
+  for (int64_t k = 0; k < p->depth; k++) total += x[k * p->x_depth] * y[k * p->y_depth];
+  *result = beta == 0 ? alpha * total : beta * *result + alpha * total;
+}
+
 static void products_axis(
     const pc_products *p, const pc_work *work, int64_t axis, int64_t first, int64_t last, float *result, const float *x,
     const float *y, float alpha, float beta) {
@@ -267,16 +279,35 @@ static void products_axis(
   if (axis + 1 == p->rank)
     first += products_row(
         p, a, last - first, result + first * a->result, x + first * a->x, y + first * a->y, alpha, beta);
+  if (axis + 1 == p->rank && p->lanes == 1) {
+    for (int64_t i = first; i < last; i++)
+      single_product(p, result + i * a->result, x + i * a->x, y + i * a->y, alpha, beta);
+    return;
+  }
   for (int64_t i = first; i < last; i++)
     products_axis(
         p, work, axis + 1, 0, next, result + i * a->result, x + i * a->x, y + i * a->y, alpha, beta);
 }
 
+/// Threads share the outermost axis out, or the pieces of the depth where it goes in several, each with a result of its own.
 static void products(const void *parameters, const pc_work *work) {
   const pc_products *p = parameters;
-  int64_t count = p->axes->count;
-  products_axis(
-      p, work, 0, part_start(count, work->part, work->parts), part_start(count, work->part + 1, work->parts),
-      out_tile(&p->result, work), in_tile(&p->x, work), in_tile(&p->y, work), work->coefficients[p->alpha],
-      work->coefficients[p->beta]);
+  const float alpha = work->coefficients[p->alpha], beta = work->coefficients[p->beta];
+  float *result = out_tile(&p->result, work);
+  const float *x = in_tile(&p->x, work), *y = in_tile(&p->y, work);
+  const int64_t count = p->axes->count, shared = p->pieces > 1 ? p->pieces : count;
+  const int64_t first = part_start(shared, work->part, work->parts);
+  const int64_t last = part_start(shared, work->part + 1, work->parts);
+  if (p->pieces <= 1) {
+    products_axis(p, work, 0, first, last, result, x, y, alpha, beta);
+    return;
+  }
+  for (int64_t piece = first; piece < last; piece++) {
+    pc_products own = *p;
+    const int64_t start = part_start(p->depth, piece, p->pieces);
+    own.depth = part_start(p->depth, piece + 1, p->pieces) - start;
+    products_axis(
+        &own, work, 0, 0, count, result + piece * p->piece_result, x + start * p->x_depth, y + start * p->y_depth, alpha,
+        beta);
+  }
 }

@@ -22,7 +22,7 @@ public struct CPU: Backend {
   public let instructionSet: InstructionSet
 
   let pool: ThreadPool
-  /// Multiply-adds or elements between two meetings of the threads from which on the work is shared: some microseconds'
+  /// Multiply-adds or bytes between two meetings of the threads from which on the work is shared: some microseconds'
   /// worth. For less, waiting for one another costs more than it saves, and where another program has taken a core a
   /// hundred times more.
   let leastShared: Int

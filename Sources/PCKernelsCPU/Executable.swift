@@ -131,10 +131,8 @@ final class CPUExecutable: Executable {
     if let known = plans[script] {
       plan = known
     } else {
-      let work = script.reduce(0.0) { $0 + Double($1.count) * program.sections[$1.section].work(in: self) }
       plan = Plan(
-        script, calls: calls, work: work, leastShared: leastShared,
-        sharesTile: pool.threads > 1 && batchSize <= lanes)
+        script, calls: calls, leastShared: leastShared, sharesTile: pool.threads > 1 && batchSize <= lanes)
       plans[script] = plan
     }
     return plan
@@ -147,18 +145,6 @@ final class CPUExecutable: Executable {
       block_count: Int64(plan.blocks.count), tiles: Int64((batchSize + lanes - 1) / lanes), lanes: Int64(lanes),
       batch: Int64(batchSize), coefficients: coefficients.base, scratch: scratch.base,
       scratch_stride: Int64(scratchStride), notes: nil, note_capacity: 0, note_counts: nil)
-  }
-}
-
-extension Section {
-  /// Multiply-adds, or elements where there are more of these, for the whole batch.
-  fileprivate func work(in executable: CPUExecutable) -> Double {
-    instructions.reduce(0) { sum, instruction in
-      let extents = instruction.primitive.resultExtents + instruction.primitive.operandExtents
-      let elements = extents.map { $0.reduce(1, *) }.max() ?? 0
-      let one = Double(max(instruction.primitive.multiplyAdds, elements))
-      return sum + (executable.program.isBatched(instruction) ? Double(executable.batchSize) * one : one)
-    }
   }
 }
 
@@ -181,11 +167,8 @@ final class Calls {
   }
 
   /// A call as C sees it.
-  func pointer(_ index: Int) -> pc_call {
-    let call = calls[index]
-    return pc_call(
-      kernel: call.kernel, parameters: call.parameters,
-      alone: call.kind == .alone || call.kind == .tile && !call.sharesTiles)
+  func pointer(_ index: Int, isAlone: Bool) -> pc_call {
+    pc_call(kernel: calls[index].kernel, parameters: calls[index].parameters, alone: isAlone)
   }
 }
 

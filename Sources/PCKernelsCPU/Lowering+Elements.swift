@@ -53,6 +53,11 @@ extension Lowering {
     guard !kept.contains(0) else { return }
     let inner = zip(extents, reduced).map { $1 ? $0 : 1 }
     let sums = x.isBatched && !result.isBatched
+    if !sums && inner.allSatisfy({ $0 == 1 }) {
+      // Of one number each reduction makes this number.
+      lower(.identity, extents, instruction)
+      return
+    }
     let total = sums ? try summed(result, extents: kept, instruction) : nil
     let target = total?.partial ?? result
     let axes = Lowering.axes(kept, result: target.strides, x: x.strides)

@@ -63,21 +63,40 @@ extension Lowering {
     let x = operand(instruction.operands[0])
     let y = operand(instruction.operands[1])
     let kept = Array(extents.dropLast())
+    let (depth, xDepth, yDepth) = (extents[kept.count], x.strides[kept.count], y.strides[kept.count])
     let sums = (x.isBatched || y.isBatched) && !result.isBatched
-    let total = sums ? try summed(result, extents: kept, instruction) : nil
+    // Threads that share a matrix take rows of it, in every product that reads it or writes it: they find in their caches what they
+    // left there. Where the rows are the depth, it goes in pieces, as many for any number of threads.
+    let (shorter, longer) = (min(xDepth, yDepth), max(xDepth, yDepth))
+    let isByRows =
+      lanes([x, y, result]) == 1 && depth >= 64 && shorter <= 1 && longer > 1
+      && extents.reduce(1, *) >= Lowering.leastInPieces
+    let pieces = isByRows ? 4 : 1
+    let total =
+      sums || isByRows ? try summed(result, extents: kept, instruction, parts: isByRows ? pieces : nil) : nil
     let target = total?.partial ?? result
-    let axes = Lowering.axes(kept, result: target.strides, x: x.strides, y: y.strides)
+    // Neighbouring results are worked on together, so they belong to the innermost axis.
+    let order = kept.indices.sorted { (target.strides[$0], $1) > (target.strides[$1], $0) }
+    func ordered(_ numbers: [Int]) -> [Int] { order.map { numbers[$0] } }
+    let axes = Lowering.axes(
+      ordered(kept), result: ordered(target.strides), x: ordered(x.strides), y: ordered(y.strides))
     call(
       PC_KERNEL_PRODUCTS,
       pc_products(
-        alpha: sums ? coefficient(1) : coefficient(instruction.alpha),
-        beta: sums ? coefficient(0) : coefficient(instruction.beta), sums: sums, lanes: lanes([x, y, result]),
+        alpha: total != nil ? coefficient(1) : coefficient(instruction.alpha),
+        beta: total != nil ? coefficient(0) : coefficient(instruction.beta), sums: sums,
+        lanes: lanes([x, y, result]),
         result: target.place, x: x.place, y: y.place, rank: Int64(axes.count), axes: array(axes),
-        depth: Int64(extents[kept.count]), x_depth: Int64(x.strides[kept.count]),
-        y_depth: Int64(y.strides[kept.count])),
+        depth: Int64(depth), x_depth: Int64(xDepth), y_depth: Int64(yDepth), pieces: Int64(pieces),
+        piece_result: target.place.tile),
       sums ? .tile : kind(result, .together), reads: [x, y], writes: [target])
-    if let total { call(PC_KERNEL_COMBINE, total.combine, .together, reads: [], writes: [result]) }
+    if let total {
+      call(PC_KERNEL_COMBINE, total.combine, .together, reads: isByRows ? [target] : [], writes: [result])
+    }
   }
+
+  /// Multiply-adds of a product from which on pieces of its depth cost less than they save.
+  private static let leastInPieces = 1 << 16
 
   /// Offsets of all indices of an index space, in row-major order.
   static func offsets(_ extents: [Int], strides: [Int]) -> [Int] {

@@ -28,6 +28,12 @@ struct Call {
   var packs: [Int] = []
   /// What profiles say of it.
   var origin = Profile.Call()
+
+  /// Multiply-adds, or bytes where they are more: on a core of two vector units, to read a byte of the cache takes about as long as
+  /// a multiply-add. Of calls that help others it is 0.
+  var work: Int { max(origin.multiplyAdds, origin.byteCount) }
+  /// Whether to share it out would cost more than to do it.
+  var isSmall: Bool { work > 0 && work < 30_000 }
 }
 
 /// The numbers `start ..< start + count` of a tile, for the result and for each operand; an operand that is one number for
@@ -302,13 +308,15 @@ extension Lowering {
   /// `tile` where the result is batched, else `whole`, which must not touch batched numbers.
   func kind(_ result: Operand, _ whole: Call.Kind) -> Call.Kind { result.isBatched ? .tile : whole }
 
-  /// The result of an instruction that sums over the examples: per tile in a workspace, dense and in row-major order
-  /// over `extents`, with a later call that adds up the tiles; and the operand to hand to the first call.
+  /// The result of an instruction that is a sum over the examples, or over other parts: for each tile, or part, in a workspace,
+  /// dense and in row-major order over `extents`, with a later call that adds them up; and the operand to hand to the
+  /// first call.
   mutating func summed(
-    _ result: Operand, extents: [Int], _ instruction: Instruction
+    _ result: Operand, extents: [Int], _ instruction: Instruction, parts: Int? = nil
   ) throws -> (partial: Operand, combine: pc_combine) {
     let count = extents.reduce(1, *)
-    let memory = try workspace(tiles * count)
+    let parts = parts ?? tiles
+    let memory = try workspace(parts * count)
     var dense: [Int] = []
     var step = count
     for extent in extents {
@@ -318,7 +326,7 @@ extension Lowering {
     let place = pc_place(base: memory.base, tile: Int64(count), lane: 0)
     let axes = Lowering.axes(extents, result: result.strides, x: dense)
     let combine = pc_combine(
-      alpha: coefficient(instruction.alpha), beta: coefficient(instruction.beta), tiles: Int64(tiles),
+      alpha: coefficient(instruction.alpha), beta: coefficient(instruction.beta), tiles: Int64(parts),
       result: result.place, x: place, rank: Int64(axes.count), axes: array(axes))
     return (Operand(place: place, strides: dense, isBatched: false, buffer: -1), combine)
   }

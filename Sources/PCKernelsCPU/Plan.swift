@@ -15,20 +15,22 @@ final class Plan {
   let isAlone: Bool
 
   /// - Parameters:
-  ///   - work: multiply-adds or elements of the whole script.
-  ///   - leastShared: what a phase must have of them on average for the threads to share it.
+  ///   - leastShared: the work that a phase must have on average for the threads to share it.
   ///   - sharesTile: whether there is one tile for several threads, who then share out the products of each section that
   ///     has enough of them.
-  init(_ script: [Passage], calls: Calls, work: Double, leastShared: Int, sharesTile: Bool) {
+  init(_ script: [Passage], calls: Calls, leastShared: Int, sharesTile: Bool) {
     var builder = PlanBuilder(calls: calls, leastInTile: sharesTile ? leastShared : nil)
     for passage in script where passage.count > 0 { builder.append(passage) }
     builder.closeBlock(repeating: 1)
-    self.calls = CArray(builder.listed.map { calls.pointer($0) })
-    origins = builder.listed
+    self.calls = CArray(builder.listed.map { calls.pointer($0.call, isAlone: $0.isAlone) })
+    origins = builder.listed.map(\.call)
     spans = CArray(builder.spans)
     phases = CArray(builder.phases)
     blocks = CArray(builder.blocks)
     let meetings = builder.blocks.reduce(0) { $0 + $1.repeat * $1.count }
+    let work = script.reduce(0.0) { sum, passage in
+      sum + Double(passage.count) * Double(calls.sections[passage.section].reduce(0) { $0 + calls.calls[$1].work })
+    }
     isAlone = work < Double(leastShared) * Double(max(meetings, 1))
   }
 
@@ -53,7 +55,7 @@ private struct PlanBuilder {
   /// Multiply-adds that a call must have on average for the threads to share its tile; `nil` where each has tiles of its own.
   let leastInTile: Int?
   /// The calls in the order of the spans.
-  var listed: [Int] = []
+  var listed: [(call: Int, isAlone: Bool)] = []
   var spans: [pc_span] = []
   var phases: [pc_phase] = []
   var blocks: [pc_block] = []
@@ -63,8 +65,9 @@ private struct PlanBuilder {
   /// The open phase.
   private var open: [Span] = []
   private var openIsTogether = false
-  private var openReads: Set<Int> = []
-  private var openWrites: Set<Int> = []
+  /// What the open phase touches by calls that threads share, and by those of the first thread.
+  private var openShared = Footprint()
+  private var openAlone = Footprint()
   private var openHasWorkspace = false
   private var openPacks: [Int] = []
   /// Packed weights that are up to date. None is at first: parameters may change between runs.
@@ -78,6 +81,25 @@ private struct PlanBuilder {
     var calls: [Int]
     var repetitions = 1
     var parts = 1
+    /// Whether only the first thread makes them.
+    var isAlone = false
+  }
+
+  /// Buffers that calls read and write.
+  private struct Footprint {
+    private var reads: Set<Int> = []
+    private var writes: Set<Int> = []
+
+    mutating func add(_ call: Call) {
+      reads.formUnion(call.reads)
+      writes.formUnion(call.writes)
+    }
+
+    /// Whether the call must wait for the others.
+    func isTouched(by call: Call) -> Bool {
+      !writes.isDisjoint(with: call.reads) || !writes.isDisjoint(with: call.writes)
+        || !reads.isDisjoint(with: call.writes)
+    }
   }
 
   init(calls: Calls, leastInTile: Int?) {
@@ -197,13 +219,14 @@ private struct PlanBuilder {
     }
   }
 
-  /// Calls that do not touch one another's results share a phase.
+  /// Calls that do not touch one another's results share a phase, and so do small ones that follow one another: the first thread
+  /// makes them all.
   private mutating func appendTogether(_ index: Int) {
     let call = calls.calls[index]
     // Calls that make one instruction hand over in memory that is no buffer.
     let hasWorkspace = call.kind == .tile && (call.reads.isEmpty || call.writes.isEmpty || call.writes.contains(-1))
-    let isIndependent =
-      openWrites.isDisjoint(with: call.reads.union(call.writes)) && openReads.isDisjoint(with: call.writes)
+    let isAlone = call.kind == .alone || call.kind == .tile && !call.sharesTiles || call.isSmall
+    let isIndependent = !openShared.isTouched(by: call) && (isAlone || !openAlone.isTouched(by: call))
     if !openIsTogether || !isIndependent || hasWorkspace || openHasWorkspace { closePhase() }
     let stale = call.packs.filter { !fresh.contains($0) }
     if !stale.isEmpty {
@@ -213,9 +236,8 @@ private struct PlanBuilder {
     }
     openHasWorkspace = hasWorkspace
     openIsTogether = true
-    openReads.formUnion(call.reads)
-    openWrites.formUnion(call.writes)
-    open.append(Span(calls: [index]))
+    if isAlone { openAlone.add(call) } else { openShared.add(call) }
+    open.append(Span(calls: [index], isAlone: isAlone))
     invalidate(call.writes)
   }
 
@@ -233,8 +255,7 @@ private struct PlanBuilder {
     open = []
     openIsTogether = false
     openHasWorkspace = false
-    openReads = []
-    openWrites = []
+    (openShared, openAlone) = (Footprint(), Footprint())
     openPacks = []
   }
 
@@ -246,7 +267,7 @@ private struct PlanBuilder {
         pc_span(
           first: Int64(listed.count), count: Int64(span.calls.count), repeat: Int64(span.repetitions),
           parts: Int64(span.parts)))
-      listed += span.calls
+      listed += span.calls.map { ($0, span.isAlone) }
     }
   }
 

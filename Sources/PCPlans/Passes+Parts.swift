@@ -158,7 +158,7 @@ extension Program {
   subscript(place: Place) -> Instruction { sections[place.section].instructions[place.position] }
 
   /// For each buffer, the instructions that read or write it, section by section.
-  private func places() -> [[Place]] {
+  func places() -> [[Place]] {
     var places: [[Place]] = Array(repeating: [], count: buffers.count)
     for (section, content) in sections.enumerated() {
       for (position, instruction) in content.instructions.enumerated() {

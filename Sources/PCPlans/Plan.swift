@@ -36,7 +36,7 @@ public struct Plan: Sendable {
   /// For each parameter of the graph, its term.
   public var parameters: [Term]
   /// For each parameter, the direction that lowers the energy, −∂L/∂θ summed over the examples and scaled by the
-  /// slot `gradient scale`; `nil` where it is not trained or no loss reaches it.
+  /// slot `gradient scale`; `nil` where it is not trained or no loss reaches it, none in a plan that is not to be observed.
   public var gradients: [Term?]
   /// For each vertex, the value that its children see; like predictions and messages, none in a plan that is not to be
   /// observed.
@@ -55,8 +55,11 @@ public struct Plan: Sendable {
   public var carried: [Int: Term]
   /// Σ ½‖v − p‖² and Σ (dv/dt)² for each example, by vertex, where the plan was asked for them.
   public var monitor: Monitor?
-  /// Σg² over all parameters, after the closing phase, where the plan has an optimiser.
+  /// Σg² over all parameters, after the closing phase, where the plan has an optimiser. For a gradient that the update takes
+  /// as it is made, the squares of what it is made of: the sum is finite only where the gradient is.
   public var squaredGradientNorm: Term?
+  /// Coefficients to be set along with those that they are products of.
+  public var slotProducts: [Program.SlotProduct] = []
 
   /// Sections of the program that relax some vertices while all others are held.
   public struct Block: Sendable, Hashable {

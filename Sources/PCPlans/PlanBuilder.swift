@@ -326,8 +326,8 @@ public final class PlanBuilder {
   /// - Parameters:
   ///   - isObserved: whether values, predictions and messages can be looked at, and phases run again, as somebody who drives
   ///     inference by hand wants. Otherwise the phases run once each in their order, for the sake of what training reads
-  ///     (losses, outputs, carried state, gradients), the plan lists no vertices' terms, and what is needed at different
-  ///     times shares memory.
+  ///     (losses, outputs, carried state), the plan lists neither vertices' terms nor gradients, what is needed at
+  ///     different times shares memory, and updates take large gradients as they are made.
   ///   - segment: in a plan that is not observed, the feedforward pass of an unrolled sequence is computed again, so many
   ///     steps at a time, where inference comes to them, rather than kept until then; by default it is kept.
   public func finish(isObserved: Bool = true, recomputing segment: Int? = nil) -> Plan {
@@ -338,7 +338,7 @@ public final class PlanBuilder {
       messages: messages, inputMessages: inputMessages, losses: losses.compactMap { $0 },
       outputs: outputs.compactMap { $0 }, carried: carried, monitor: monitor,
       squaredGradientNorm: squaredGradientNorm)
-    if !isObserved { (plan.values, plan.predictions, plan.messages) = ([], [], []) }
+    if !isObserved { (plan.values, plan.predictions, plan.messages, plan.gradients) = ([], [], [], []) }
     let script = plan.script(Phase.allCases, steps: 2)
     emit.rewrite { program in
       if let segment, !isObserved, let batch = phases[.batch] {
@@ -352,6 +352,10 @@ public final class PlanBuilder {
       program.addPartsInPlace(keeping: plan.visibleBuffers)
       program.dropUnread(keeping: plan.visibleBuffers)
       program.fuseBlends(keeping: plan.visibleBuffers)
+      if !isObserved, let update = phases[.update], let norm = squaredGradientNorm {
+        plan.slotProducts = program.fuseUpdates(
+          in: script, norm: norm.view.buffer, update: update, keeping: plan.visibleBuffers)
+      }
       program.gatherSumsOverExamples()
       guard !isObserved else { return }
       program.averageBeforeUnpooling(in: script, keeping: plan.visibleBuffers)

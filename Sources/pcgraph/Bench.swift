@@ -20,6 +20,7 @@
 
     @OptionGroup var model: ModelOptions
     @OptionGroup var inference: InferenceOptions
+    @OptionGroup var update: UpdateOptions
 
     @Option(help: ArgumentHelp("Training steps that are timed.", valueName: "N"))
     var count = 30
@@ -38,6 +39,7 @@
         var choices = Choices(rules: [try NamedRule(named: rule)])
         try model.apply(to: &choices)
         try inference.apply(to: &choices)
+        try update.apply(to: &choices)
         warnIfUnoptimized()
         let benchmark = try StepBenchmark(Settings(choices), count: count)
         if profile != nil, benchmark.profile == nil {

@@ -21,6 +21,7 @@
     @OptionGroup var model: ModelOptions
     @OptionGroup var own: OwnDataOptions
     @OptionGroup var inference: InferenceOptions
+    @OptionGroup var update: UpdateOptions
 
     @Option(
       help: ArgumentHelp("Write the graph for Graphviz; - is standard output.", valueName: "FILE"),
@@ -45,13 +46,14 @@
         try model.apply(to: &choices)
         try own.apply(to: &choices)
         try inference.apply(to: &choices)
+        try update.apply(to: &choices)
         warnIfUnoptimized()
         let settings = try Settings(choices)
         if plan {
           guard dot == nil, svg == nil else {
             throw SettingsError("--plan shows no graph; leave --dot and --svg out.")
           }
-          let benchmark = try StepBenchmark(settings, count: 5)
+          let benchmark = try StepBenchmark(settings, count: 20)
           switch format {
           case .text: printResult("\(benchmark.planTable)\n\n\(benchmark.planLegend)\n\n\(benchmark.table)")
           case .json: for line in benchmark.jsonLines(withPlan: true) { printResult("\(line)") }

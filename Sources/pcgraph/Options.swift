@@ -192,6 +192,25 @@
     }
   }
 
+  /// What makes updates of gradients.
+  struct UpdateOptions: ParsableArguments {
+    @Option(
+      help: ArgumentHelp(
+        "\(NamedOptimizer.names.joined(separator: ", ")) (momentum is sgd with 0.9, nesterov the same looking ahead).",
+        discussion: """
+          Unless chosen: cnn learns by sgd 0.002 on the gradient of ½Σ(p − t)² summed over the batch and clipped by value \
+          at ±12.5, as in the paper (cross-entropy: 0.0005, ±25); mlp by adam 0.0003, the others by adam 0.001, on the \
+          mean over the batch. With another optimizer or reduction: adam, adamw and rmsprop 0.001, sgd 0.1 for means \
+          and 0.002 for sums, momentum and nesterov a tenth of these, not clipped.
+          """),
+      completion: .list(NamedOptimizer.names))
+    var optimizer: String?
+
+    func apply(to choices: inout Choices) throws {
+      choices.optimizer = try optimizer.map { try NamedOptimizer(named: $0) }
+    }
+  }
+
   /// How parameters are updated, and for how long.
   struct TrainingOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Passes over the training images.", valueName: "N"))
@@ -208,17 +227,7 @@
         valueName: "list"))
     var augment: String?
 
-    @Option(
-      help: ArgumentHelp(
-        "\(NamedOptimizer.names.joined(separator: ", ")) (momentum is sgd with 0.9, nesterov the same looking ahead).",
-        discussion: """
-          Unless chosen: cnn learns by sgd 0.002 on the gradient of ½Σ(p − t)² summed over the batch and clipped by value \
-          at ±12.5, as in the paper (cross-entropy: 0.0005, ±25); mlp by adam 0.0003, the others by adam 0.001, on the \
-          mean over the batch. With another optimizer or reduction: adam, adamw and rmsprop 0.001, sgd 0.1 for means \
-          and 0.002 for sums, momentum and nesterov a tenth of these, not clipped.
-          """),
-      completion: .list(NamedOptimizer.names))
-    var optimizer: String?
+    @OptionGroup var update: UpdateOptions
 
     @Option(
       help: ArgumentHelp("The factor of the update, or rule=value,…. (default: see --optimizer)", valueName: "rate"))
@@ -301,7 +310,7 @@
       choices.epochs = epochs
       choices.maximalSteps = maxSteps
       choices.augmentation = try augment.map { try Augmentation(named: $0) }
-      choices.optimizer = try optimizer.map { try NamedOptimizer(named: $0) }
+      try update.apply(to: &choices)
       if let learningRate {
         choices.learningRate = try PerRule(learningRate, option: "--learning-rate", kind: "a number") { Double($0) }
       }

@@ -316,7 +316,57 @@ private let fixtureFeed = Feed(
     }
   }
 
+  /// Plain descent lets large weights take their gradient as it is made; they move as far as a plan that keeps it says.
+  @Test(arguments: [1, 3, 20]) func updatesWithoutKeptGradients(batch: Int) throws {
+    let model = try Model.mlp(ImageTask(inputShape: [1, 12, 12], classes: 5), hidden: [150, 160])
+    let feed = Feed(
+      count: batch,
+      [
+        "image": .doubles(Fixture.numbers([batch, 144], stream: 7, scale: 1)),
+        "label": .integers((0..<batch).map { Int32($0 % 5) }),
+      ])
+    let backends: [(any Backend, Double)] = [(Reference(), 1e-12), (try CPU(threads: 2, leastShared: 0), 1e-5)]
+    for (backend, tolerance) in backends {
+      for rule in Self.rules {
+        let trainer = try Trainer(model, rule: rule, optimizer: SGD(learningRate: 0.5), on: backend, seed: 3)
+        let before = trainer.network.parameters()
+        let gradients = try trainer.network.gradients(rule, on: feed)
+        let profile = try trainer.profile(on: feed)
+        let after = trainer.network.parameters()
+        for (name, gradient) in gradients.byParameter {
+          let moved = zip(after[name]?.values ?? [], before[name]?.values ?? []).map { $0 - $1 }
+          expectClose(
+            moved, gradient.values.map { -0.5 / Double(batch) * $0 }, within: tolerance, "\(rule.name), \(name)")
+        }
+        let updates = profile?.calls.filter { $0.section == "update" && $0.operation == "identity" } ?? []
+        #expect(!updates.contains { $0.vertex == "hidden1.weight" }, "\(rule.name)")
+      }
+    }
+  }
+
   // MARK: Divergence
+
+  /// A gradient that overflows, though loss and messages do not: the parameters stay.
+  @Test func divergenceOfAGradientThatIsNotKept() throws {
+    let model = Model { graph in
+      let x = graph.input("x", [.batch, 128])
+      let y = graph.vertex("y") { matmul(x, graph.parameter("w", [128, 128], .constant(0))) }
+      graph.loss(.squaredError(y, graph.input("t", [.batch, 128])))
+    }
+    let trainer = try Trainer(
+      model, rule: Backprop(), optimizer: SGD(learningRate: 0.1), on: CPU(threads: 1), seed: 1)
+    func feed(_ x: Double, _ t: Double) -> Feed {
+      Feed(
+        count: 2,
+        ["x": .doubles(Array(repeating: x, count: 256)), "t": .doubles(Array(repeating: t, count: 256))])
+    }
+    let report = try trainer.train(on: feed(1, 0))
+    #expect(report.totalLoss == 0)
+    #expect { try trainer.train(on: feed(1e30, 1e15)) } throws: { error in
+      if case .diverged? = error as? TrainingError { true } else { false }
+    }
+    #expect(trainer.network.parameter("w").values.allSatisfy { $0 == 0 })
+  }
 
   /// A value that overflows in the feedforward pass: the vertex is named and the parameters stay.
   @Test func divergenceInTheFeedforwardPass() throws {

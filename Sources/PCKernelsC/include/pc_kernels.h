@@ -81,6 +81,8 @@ typedef struct {
   int64_t rank;
   const pc_axis *axes;
   int64_t depth, x_depth, y_depth;
+  /// Pieces of the depth, and how far apart their results lie.
+  int64_t pieces, piece_result;
 } pc_products;
 
 /// Weights in panels: the rows are cut evenly into the fewest panels that the micro-kernel's height allows; a panel

@@ -171,11 +171,13 @@ public final class Trainer {
     var coefficients = rule.coefficients.merging(scheduled.coefficients(step: updates + 1)) { $1 }
     coefficients["accumulated share"] = reduction == .sum ? 1 : 1 / Double(accumulation)
     coefficients["accumulated before"] = waiting == 0 ? 0 : 1
+    coefficients["gradient scale"] = reduction.scale(feed, graph)
+    for product in plan.slotProducts {
+      let (first, second) = (plan.program.slots[product.first], plan.program.slots[product.second])
+      coefficients[plan.program.slots[product.slot]] = (coefficients[first] ?? 0) * (coefficients[second] ?? 0)
+    }
     for (name, value) in coefficients {
       if let slot = plan.slot(name) { executable.setSlot(slot, to: value) }
-    }
-    if let slot = plan.slot("gradient scale") {
-      executable.setSlot(slot, to: reduction.scale(feed, graph))
     }
     plan.load(feed, into: executable)
     run(executable, plan.script(rule.schedule.phases, steps: rule.schedule.steps))
