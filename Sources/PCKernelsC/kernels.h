@@ -48,6 +48,7 @@ const pc_set SET = {
             [PC_KERNEL_PRODUCTS] = products,
             [PC_KERNEL_PACK] = pack,
             [PC_KERNEL_MATRIX] = matrix,
+            [PC_KERNEL_MATRIX_ONCE] = matrix_once,
             [PC_KERNEL_TRANSPOSE] = transpose,
             [PC_KERNEL_OUTER] = outer,
             [PC_KERNEL_CONVOLUTION] = convolution,

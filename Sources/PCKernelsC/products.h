@@ -61,6 +61,77 @@ static void matrix(const void *parameters, const pc_work *work) {
     }
 }
 
+// MARK: Shared weights, once
+//
+// To pack weights costs about as much as to multiply them by one vector. What is not used again is read as it lies, each row
+// from end to end, by the thread that also updates it.
+
+enum { once_depth = 6, once_abreast = 4, once_rows = 12 };
+
+/// Some neighbouring results, so many that each need not wait for its own last sum.
+INLINE void add_steps_abreast(
+    const pc_matrix_once *m, const int rows, const int steps, const float *weights, const V *x, float *result,
+    bool adds) {
+  V sum[once_abreast];
+  UNROLL for (int r = 0; r < rows; r++) sum[r] = adds ? load(result + r * m->result_row) : splat(0);
+  UNROLL for (int k = 0; k < steps; k++) {
+    UNROLL for (int r = 0; r < rows; r++) sum[r] += splat(weights[k * m->weights_depth + r]) * x[k];
+  }
+  UNROLL for (int r = 0; r < rows; r++) store(result + r * m->result_row, sum[r]);
+}
+
+/// Rows that are neighbours: some steps of the depth are added to all results, which stay in the first-level cache.
+INLINE void add_steps(
+    const pc_matrix_once *m, const int steps, const float *weights, const float *source, float *result, bool adds) {
+  V x[once_depth];
+  UNROLL for (int k = 0; k < steps; k++) x[k] = load(source + k * m->source_depth);
+  int64_t r = 0;
+  for (; r + once_abreast <= m->rows; r += once_abreast)
+    add_steps_abreast(m, once_abreast, steps, weights + r, x, result + r * m->result_row, adds);
+  for (; r < m->rows; r++) add_steps_abreast(m, 1, steps, weights + r, x, result + r * m->result_row, adds);
+}
+
+/// Rows that run along the depth.
+INLINE void rows_once(
+    const pc_matrix_once *m, const int rows, const float *weights, float *result, float alpha, float beta) {
+  V sum[once_rows];
+  UNROLL for (int r = 0; r < rows; r++) sum[r] = splat(0);
+  const float *source = m->source;
+  for (int64_t k = 0; k < m->depth; k++, source += m->source_depth) {
+    V x = load(source);
+    UNROLL for (int r = 0; r < rows; r++) sum[r] += splat(weights[r * m->weights_row + k]) * x;
+  }
+  UNROLL for (int r = 0; r < rows; r++) {
+    float *at = result + r * m->result_row;
+    V value = alpha * sum[r];
+    store(at, beta == 0 ? value : beta * load(at) + value);
+  }
+}
+
+static void matrix_once(const void *parameters, const pc_work *work) {
+  const pc_matrix_once *m = parameters;
+  const float alpha = work->coefficients[m->alpha], beta = work->coefficients[m->beta];
+  if (m->weights_row == 1) {
+    const int64_t last = part_start(m->pieces, work->part + 1, work->parts);
+    for (int64_t piece = part_start(m->pieces, work->part, work->parts); piece < last; piece++) {
+      const int64_t start = part_start(m->depth, piece, m->pieces), end = part_start(m->depth, piece + 1, m->pieces);
+      float *result = m->result + piece * m->piece_result;
+      int64_t k = start;
+      for (; k + once_depth <= end; k += once_depth)
+        add_steps(m, once_depth, m->weights + k * m->weights_depth, m->source + k * m->source_depth, result, k > start);
+      for (; k < end; k++)
+        add_steps(m, 1, m->weights + k * m->weights_depth, m->source + k * m->source_depth, result, k > start);
+    }
+    return;
+  }
+  const int64_t last = part_start(m->rows, work->part + 1, work->parts);
+  int64_t r = part_start(m->rows, work->part, work->parts);
+  for (; r + once_rows <= last; r += once_rows)
+    rows_once(m, once_rows, m->weights + r * m->weights_row, m->result + r * m->result_row, alpha, beta);
+  for (; r < last; r++)
+    rows_once(m, 1, m->weights + r * m->weights_row, m->result + r * m->result_row, alpha, beta);
+}
+
 // MARK: Summed over the examples, both batched
 
 #define BLOCK (2 * W)
@@ -98,6 +169,9 @@ INLINE void outer_block(
   const bool direct = columns == BLOCK && o->result_column == 1;
   float *at = direct ? result : local;
   const int64_t step = direct ? o->result_row : BLOCK;
+  // After a few examples' products the result is wanted before its lines have come.
+  if (direct)
+    for (int64_t r = 0; r < rows; r++) __builtin_prefetch(result + r * o->result_row + 3 * BLOCK, 1, 3);
   if (!direct && beta != 0)
     for (int64_t r = 0; r < rows; r++)
       for (int64_t j = 0; j < BLOCK; j++)
@@ -119,6 +193,8 @@ INLINE void outer_block(
 
 /// Depth that is contracted before the result is visited again: what is read of it then fits the second-level cache.
 enum { outer_depth = 512 };
+/// Depth up to which a row of blocks of the result is worked on together.
+enum { by_rows = 64 };
 
 /// Contraction runs over full tiles first and then over the live lanes of the last, so that no lane beyond the batch
 /// takes part.
@@ -134,12 +210,15 @@ static void outer(const void *parameters, const pc_work *work) {
   for (int64_t g = 0; g < o->groups; g++)
     for (int64_t tile = 0; tile == 0 || tile < full; tile += chunk) {
       const bool is_last = tile + chunk >= full;
-      for (int64_t c = 0; c < o->columns; c += BLOCK)
+      const int64_t tiles = is_last ? full - tile : chunk, lanes = is_last ? rest : 0;
+      const float kept = tile == 0 ? beta : 1;
+      // Of a few examples the result is the largest part, and is read and written from end to end.
+      const int64_t together = (tiles * o->lanes + lanes) * o->depth <= by_rows ? o->columns : BLOCK;
+      for (int64_t first = 0; first < o->columns; first += together)
         for (int64_t panel = first_panel; panel < last_panel; panel++) {
-          const int64_t row = panel_start(o->rows, panels, panel);
-          outer_block(
-              o, o->group + g, row, panel_start(o->rows, panels, panel + 1) - row, c, tile,
-              is_last ? full - tile : chunk, is_last ? rest : 0, alpha, tile == 0 ? beta : 1);
+          const int64_t row = panel_start(o->rows, panels, panel), rows = panel_start(o->rows, panels, panel + 1) - row;
+          for (int64_t c = first; c < first + together && c < o->columns; c += BLOCK)
+            outer_block(o, o->group + g, row, rows, c, tile, tiles, lanes, alpha, kept);
         }
     }
 }

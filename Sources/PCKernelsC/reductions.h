@@ -40,12 +40,22 @@ static void visit_axis(Reducing *r, Visit kind, int64_t axis, const float *x) {
 }
 
 static void reduce_axis(
-    Reducing *r, const pc_work *work, int64_t axis, float *result, const float *x, float alpha, float beta) {
+    Reducing *r, const pc_work *work, int64_t axis, int64_t first, int64_t last, float *result, const float *x,
+    float alpha, float beta) {
   const pc_reduce *p = r->parameters;
   if (axis < p->rank) {
     const pc_axis *a = p->axes + axis;
-    for (int64_t i = 0; i < a->count; i++)
-      reduce_axis(r, work, axis + 1, result + i * a->result, x + i * a->x, alpha, beta);
+    const int64_t next = axis + 1 < p->rank ? a[1].count : 0;
+    if (axis + 1 == p->rank && p->reduction == PC_SUM && p->reduced_rank == 1 && p->reduced->count == 1) {
+      // What is summed over examples alone.
+      for (int64_t i = first; i < last; i++) {
+        for (int64_t v = 0; v < r->vectors; v++) r->value[v] = get(x + i * a->x, p->x.lane, v);
+        finish(result + i * a->result, p->result.lane, p->sums, r->value, r->vectors, work->live, alpha, beta);
+      }
+      return;
+    }
+    for (int64_t i = first; i < last; i++)
+      reduce_axis(r, work, axis + 1, 0, next, result + i * a->result, x + i * a->x, alpha, beta);
     return;
   }
   for (int64_t v = 0; v < r->vectors; v++) {
@@ -72,14 +82,21 @@ static void reduce_axis(
 static void reduce(const void *parameters, const pc_work *work) {
   const pc_reduce *p = parameters;
   Reducing r = {.parameters = p, .vectors = vectors_of(p->lanes)};
+  const int64_t count = p->axes->count;
   reduce_axis(
-      &r, work, 0, out_tile(&p->result, work), in_tile(&p->x, work), work->coefficients[p->alpha],
+      &r, work, 0, part_start(count, work->part, work->parts), part_start(count, work->part + 1, work->parts), out_tile(&p->result, work), in_tile(&p->x, work), work->coefficients[p->alpha],
       work->coefficients[p->beta]);
 }
 
 static void combine_axis(const pc_combine *c, int64_t axis, int64_t first, int64_t last, float *result, const float *x,
     float alpha, float beta) {
   const pc_axis *a = c->axes + axis;
+  if (axis + 1 == c->rank && a->result == 1 && a->x == 1)
+    for (; first + W <= last; first += W) {
+      V total = splat(0);
+      for (int64_t tile = 0; tile < c->tiles; tile++) total += load(x + first + tile * c->x.tile);
+      blend(result + first, 1, 0, total, alpha, beta);
+    }
   for (int64_t i = first; i < last; i++) {
     float *at = result + i * a->result;
     const float *from = x + i * a->x;

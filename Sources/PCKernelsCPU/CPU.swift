@@ -49,7 +49,7 @@ public struct CPU: Backend {
   ///   - threads: as many as there are processors, unless stated. More gain nothing.
   ///   - instructionSet: the widest that the machine supports, unless stated.
   public init(threads: Int? = nil, instructionSet: InstructionSet? = nil) throws {
-    try self.init(threads: threads, instructionSet: instructionSet, leastShared: 300_000)
+    try self.init(threads: threads, instructionSet: instructionSet, leastShared: 150_000)
   }
 
   /// With `leastShared` 0, threads share the smallest work too: for tests of the sharing.

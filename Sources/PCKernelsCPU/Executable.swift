@@ -160,7 +160,13 @@ final class Calls {
   init(_ lowering: Lowering) {
     sections = lowering.sections
     packing = lowering.calls.count..<(lowering.calls.count + lowering.packs.count)
-    calls = lowering.calls + lowering.packs
+    let own = lowering.calls.count + lowering.packs.count
+    calls =
+      lowering.calls.map { call in
+        var call = call
+        call.once = call.once.map { ($0.lowerBound + own)..<($0.upperBound + own) }
+        return call
+      } + lowering.packs + lowering.alternatives
     rounds = lowering.rounds
     parameters = lowering.parameters
     workspaces = lowering.workspaces

@@ -55,6 +55,44 @@ extension Lowering {
         source_depth: Int64(source.strides[depthAxis]), result_row: Int64(result.strides[rowAxis]),
         result_column: Int64(result.strides[columnAxis])),
       .tile, reads: [source], writes: [result], packs: weights.packs)
+    if tiles == 1, lanes == Int(set.pointee.width), groups.count == 1, extents[columnAxis] == 1,
+      size >= Lowering.leastInPieces
+    {
+      try addAlternative {
+        try $0.lowerOnce(
+          instruction, weightView, source, result, rows: extents[rowAxis], depth: extents[depthAxis],
+          axes: (rowAxis, depthAxis))
+      }
+    }
+  }
+
+  /// A product that is made once, with weights as they lie; nothing where these are neighbours neither along the rows nor
+  /// along the depth.
+  private mutating func lowerOnce(
+    _ instruction: Instruction, _ weights: View, _ source: Operand, _ result: Operand, rows: Int, depth: Int,
+    axes: (row: Int, depth: Int)
+  ) throws {
+    let isByRows = weights.strides[axes.row] == 1
+    guard isByRows || weights.strides[axes.depth] == 1 else { return }
+    // As in `lowerProducts`.
+    let pieces = isByRows ? 4 : 1
+    let resultStrides = [result.strides[axes.row], 1]
+    let whole = Operand(place: result.place, strides: resultStrides, isBatched: true, buffer: result.buffer)
+    let total = isByRows ? try summed(whole, extents: [rows, lanes], instruction, parts: pieces) : nil
+    call(
+      PC_KERNEL_MATRIX_ONCE,
+      pc_matrix_once(
+        alpha: coefficient(instruction.alpha), beta: coefficient(instruction.beta), rows: Int64(rows),
+        depth: Int64(depth), weights: buffers[weights.buffer].base + weights.offset,
+        weights_row: Int64(weights.strides[axes.row]), weights_depth: Int64(weights.strides[axes.depth]),
+        pieces: Int64(pieces), piece_result: total?.partial.place.tile ?? 0,
+        result: total?.partial.place.base ?? result.place.base, source: source.place.base,
+        source_depth: Int64(source.strides[axes.depth]),
+        result_row: Int64(isByRows ? lanes : result.strides[axes.row])),
+      .tile, reads: [source], writes: [total?.partial ?? result])
+    if let total {
+      call(PC_KERNEL_COMBINE, total.combine, .together, reads: [total.partial], writes: [result])
+    }
   }
 
   /// Everything else, lane by lane.

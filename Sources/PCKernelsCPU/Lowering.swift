@@ -26,6 +26,8 @@ struct Call {
   var run: ElementRun?
   /// Packed weights that must be up to date, by their index in `Lowering.packs`.
   var packs: [Int] = []
+  /// Calls that do the same without packed weights, by their index in `Lowering.alternatives`: for what is done once.
+  var once: Range<Int>?
   /// What profiles say of it.
   var origin = Profile.Call()
 
@@ -33,7 +35,7 @@ struct Call {
   /// a multiply-add. Of calls that help others it is 0.
   var work: Int { max(origin.multiplyAdds, origin.byteCount) }
   /// Whether to share it out would cost more than to do it.
-  var isSmall: Bool { work > 0 && work < 30_000 }
+  var isSmall: Bool { work > 0 && work < 60_000 }
 }
 
 /// The numbers `start ..< start + count` of a tile, for the result and for each operand; an operand that is one number for
@@ -67,6 +69,7 @@ struct Lowering {
   private(set) var calls: [Call] = []
   private(set) var sections: [Range<Int>] = []
   private(set) var packs: [Call] = []
+  private(set) var alternatives: [Call] = []
   /// How repeated sections run many rounds at once, by section, where they can and a batch has few examples.
   var rounds: [Int: Rounds] = [:]
   private(set) var parameters: [AnyObject] = []
@@ -298,11 +301,23 @@ extension Lowering {
       Call(
         kernel: pc_kernel_of(set, kernel), parameters: UnsafeRawPointer(array([parameters])), kind: kind,
         sharesTiles: [
-          PC_KERNEL_ELEMENTWISE, PC_KERNEL_PRODUCTS, PC_KERNEL_PACK, PC_KERNEL_MATRIX, PC_KERNEL_CONVOLUTION,
+          PC_KERNEL_ELEMENTWISE, PC_KERNEL_REDUCE, PC_KERNEL_PRODUCTS, PC_KERNEL_PACK, PC_KERNEL_MATRIX,
+          PC_KERNEL_CONVOLUTION,
+          PC_KERNEL_MATRIX_ONCE,
           PC_KERNEL_SPREAD, PC_KERNEL_COURSE, PC_KERNEL_LAST_ROUND,
         ].contains(kernel),
         reads: Set(reads.map(\.buffer)), writes: Set(writes.map(\.buffer)), run: run, packs: packs,
         origin: origin(kernel)))
+  }
+
+  /// Takes the last call's alternative from the calls that `lower` makes.
+  mutating func addAlternative(_ lower: (inout Lowering) throws -> Void) rethrows {
+    let last = calls.count - 1
+    try lower(&self)
+    let start = alternatives.count
+    alternatives += calls[(last + 1)...]
+    calls.removeSubrange((last + 1)...)
+    calls[last].once = start..<alternatives.count
   }
 
   /// `tile` where the result is batched, else `whole`, which must not touch batched numbers.

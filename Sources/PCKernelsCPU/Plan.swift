@@ -52,7 +52,7 @@ final class Plan {
 
 private struct PlanBuilder {
   let calls: Calls
-  /// Multiply-adds that a call must have on average for the threads to share its tile; `nil` where each has tiles of its own.
+  /// Multiply-adds that a call of a section must have for the threads to share its tile; `nil` where each has tiles of its own.
   let leastInTile: Int?
   /// The calls in the order of the spans.
   var listed: [(call: Int, isAlone: Bool)] = []
@@ -109,8 +109,8 @@ private struct PlanBuilder {
 
   /// Whether the threads share the tile in this section.
   private func isShared(_ section: Range<Int>) -> Bool {
-    guard let leastInTile, !section.isEmpty else { return false }
-    return section.reduce(0) { $0 + calls.calls[$1].origin.multiplyAdds } / section.count >= leastInTile
+    guard let leastInTile else { return false }
+    return section.contains { calls.calls[$0].origin.multiplyAdds >= leastInTile }
   }
 
   mutating func append(_ passage: Passage) {
@@ -121,11 +121,12 @@ private struct PlanBuilder {
     }
     let section = calls.sections[passage.section]
     let isAllTiles = section.allSatisfy { calls.calls[$0].kind == .tile } && !isShared(section)
-    if isAllTiles {
+    let isOnce = passage.count == 1 && section.contains { calls.calls[$0].once != nil }
+    if isAllTiles && !isOnce {
       guard !section.isEmpty else { return }
       appendTiles(section, count: passage.count)
     } else if passage.count == 1 {
-      appendEach(section)
+      appendEach(section, isOnce: true)
     } else {
       packOnce(for: section)
       appendEach(section)
@@ -163,13 +164,20 @@ private struct PlanBuilder {
     live = 0
   }
 
-  private mutating func appendEach(_ section: Range<Int>) {
+  /// - Parameter isOnce: whether the section runs once, so that weights need not be packed for its sake.
+  private mutating func appendEach(_ section: Range<Int>, isOnce: Bool = false) {
     let isShared = isShared(section)
+    func alternative(_ index: Int) -> Range<Int>? {
+      isOnce && fresh.isDisjoint(with: calls.calls[index].packs) ? calls.calls[index].once : nil
+    }
     var at = section.lowerBound
     while at < section.upperBound {
-      if calls.calls[at].kind == .tile, !isShared {
+      if let once = alternative(at) {
+        for call in once { appendTogether(call) }
+        at += 1
+      } else if calls.calls[at].kind == .tile, !isShared {
         let start = at
-        while at < section.upperBound, calls.calls[at].kind == .tile { at += 1 }
+        while at < section.upperBound, calls.calls[at].kind == .tile, alternative(at) == nil { at += 1 }
         appendTiles(start..<at, count: 1)
       } else {
         appendTogether(at)

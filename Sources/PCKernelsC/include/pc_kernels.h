@@ -114,6 +114,19 @@ typedef struct {
   int64_t source_column, source_depth, result_row, result_column;
 } pc_matrix;
 
+/// `result[row] = Σ_k weights[row, k] · source[k]` for one vector of lanes, with the weights as they lie: neighbours along the rows
+/// or along the depth. Where the rows are neighbours, the depth goes in pieces with a result each.
+typedef struct {
+  int64_t alpha, beta;
+  int64_t rows, depth;
+  const float *weights;
+  int64_t weights_row, weights_depth;
+  int64_t pieces, piece_result;
+  float *result;
+  const float *source;
+  int64_t source_depth, result_row;
+} pc_matrix_once;
+
 /// [column][lanes] of each group and depth to blocks of `block` columns: [block][lanes][block columns], zero past the last
 /// column.
 typedef struct {
@@ -256,7 +269,8 @@ typedef struct {
 // MARK: Instruction sets
 
 typedef enum {
-  PC_KERNEL_ELEMENTWISE, PC_KERNEL_REDUCE, PC_KERNEL_PRODUCTS, PC_KERNEL_PACK, PC_KERNEL_MATRIX, PC_KERNEL_TRANSPOSE,
+  PC_KERNEL_ELEMENTWISE, PC_KERNEL_REDUCE, PC_KERNEL_PRODUCTS, PC_KERNEL_PACK, PC_KERNEL_MATRIX, PC_KERNEL_MATRIX_ONCE,
+  PC_KERNEL_TRANSPOSE,
   PC_KERNEL_OUTER, PC_KERNEL_CONVOLUTION, PC_KERNEL_CONVOLUTION_ANY, PC_KERNEL_FILTER_GRADIENT,
   PC_KERNEL_FILTER_GRADIENT_ANY, PC_KERNEL_MAX_POOL, PC_KERNEL_MAX_POOL_GRADIENT, PC_KERNEL_ONE_HOT,
   PC_KERNEL_GATHER, PC_KERNEL_GATHER_GRADIENT,

@@ -1,0 +1,75 @@
+import PCKernels
+import PCKernelsCPU
+import PCPrimitives
+import Testing
+
+/// Products of large weights with few examples, which go other ways on the CPU backend than small ones: in pieces of the depth,
+/// with weights as they lie where these are used once, packed where a section repeats. The oracle is the reference backend.
+@Suite struct LargeProductTests {
+  /// y ← α W x + β y with the weights' rows or columns as neighbours.
+  private func product(
+    rows: Int, depth: Int, isRowMajor: Bool, batch: Int, count: Int, dice: inout Dice
+  ) -> Experiment {
+    var experiment = Experiment(batch: batch)
+    let weights = experiment.buffer(
+      "weights", count: rows * depth + 3, batched: false, contents: dice.reals(rows * depth + 3, in: -0.1...0.1))
+    let x = experiment.buffer("x", count: depth, batched: true, contents: dice.reals(depth * batch))
+    let y = experiment.buffer("y", count: rows + 2, batched: true, contents: dice.reals((rows + 2) * batch))
+    experiment.append(
+      Instruction(
+        .contract(extents: [rows, 1, depth]),
+        operands: [
+          View(buffer: weights, offset: 3, strides: isRowMajor ? [depth, 0, 1] : [1, 0, rows]),
+          View(buffer: x, strides: [0, 0, 1]),
+        ],
+        results: [View(buffer: y, offset: 2, strides: [1, 0, 0])], alpha: .constant(0.5), beta: .constant(0.25)))
+    experiment.script = [Passage(section: 0, count: count)]
+    return experiment
+  }
+
+  @Test(arguments: supportedSets, [1, 2, 5, 8, 9]) func agreesWithReference(set: CPU.InstructionSet, batch: Int)
+    throws
+  {
+    for (rows, depth) in [(301, 257), (256, 260), (13, 6001), (6001, 13)] {
+      for isRowMajor in [true, false] {
+        for count in 1...2 {
+          var dice = Dice(seed: UInt64(rows + batch))
+          let experiment = product(
+            rows: rows, depth: depth, isRowMajor: isRowMajor, batch: batch, count: count, dice: &dice)
+          let expected = try experiment.run(on: Reference())[2]
+          let observed = try (1...5).map { threads in
+            try experiment.run(on: CPU(threads: threads, instructionSet: set, leastShared: 0))[2]
+          }
+          let problem = discrepancy(observed[0], expected) { _ in 1e-5 }
+          #expect(problem == nil, "\(rows) × \(depth), row-major: \(isRowMajor), \(count) times: \(problem ?? "")")
+          for threads in 2...5 {
+            #expect(observed[threads - 1] == observed[0], "\(rows) × \(depth), \(threads) threads")
+          }
+        }
+      }
+    }
+  }
+
+  /// W ← W + α Σ y xᵀ over few examples, of sizes that leave blocks unfilled.
+  @Test(arguments: supportedSets, [1, 3, 8, 17, 70]) func updates(set: CPU.InstructionSet, batch: Int) throws {
+    for (rows, columns) in [(301, 257), (64, 260), (5, 37)] {
+      var dice = Dice(seed: UInt64(columns + batch))
+      var experiment = Experiment(batch: batch)
+      let y = experiment.buffer("y", count: rows, batched: true, contents: dice.reals(rows * batch))
+      let x = experiment.buffer("x", count: columns, batched: true, contents: dice.reals(columns * batch))
+      let weights = experiment.buffer(
+        "weights", count: rows * columns, batched: false, contents: dice.reals(rows * columns))
+      experiment.append(
+        Instruction(
+          .contract(extents: [rows, columns, 1]),
+          operands: [View(buffer: y, strides: [1, 0, 0]), View(buffer: x, strides: [0, 1, 0])],
+          results: [View(buffer: weights, strides: [columns, 1, 0])], alpha: .constant(0.1), beta: .one))
+      let expected = try experiment.run(on: Reference())[weights]
+      let one = try experiment.run(on: CPU(threads: 1, instructionSet: set))[weights]
+      let problem = discrepancy(one, expected) { _ in 1e-5 }
+      #expect(problem == nil, "\(rows) × \(columns): \(problem ?? "")")
+      let three = try experiment.run(on: CPU(threads: 3, instructionSet: set, leastShared: 0))[weights]
+      #expect(three == one, "\(rows) × \(columns)")
+    }
+  }
+}
