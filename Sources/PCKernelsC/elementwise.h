@@ -15,36 +15,38 @@ typedef struct {
 typedef void (*RowFunction)(
     int64_t count, float *result, Stream x, Stream y, Stream z, float alpha, float beta, float limit);
 
-#define ROW_LOOP(value, stored)                              \
+#define ROW_LOOP(scaled, stored)                             \
   for (int64_t i = 0; i < count; i += W) {                   \
     V x = load(xs.at), y = load(ys.at), z = load(zs.at);     \
     (void)x, (void)y, (void)z, (void)limit;                  \
-    V computed = alpha * (value);                            \
+    V computed = scaled;                                     \
     store(result + i, stored);                               \
     xs.at += xs.step, ys.at += ys.step, zs.at += zs.step;    \
   }
 
-#define ROW_FUNCTION(name, value)                                                                             \
+#define SCALED_ROW_FUNCTION(name, scaled)                                                                     \
   static void row_##name(                                                                                     \
       int64_t count, float *result, Stream xs, Stream ys, Stream zs, float alpha, float beta, float limit) {  \
     if (beta == 0)                                                                                            \
-      ROW_LOOP(value, computed)                                                                               \
+      ROW_LOOP(scaled, computed)                                                                              \
     else                                                                                                      \
-      ROW_LOOP(value, beta * load(result + i) + computed)                                                     \
+      ROW_LOOP(scaled, beta * load(result + i) + computed)                                                    \
   }
 
+#define ROW_FUNCTION(name, value) SCALED_ROW_FUNCTION(name, alpha * (value))
+
 /// For functions that cost no more than the loop around them: contiguous operands are told apart, and the loop is unrolled.
-#define CHEAP_LOOP(value, stored)                            \
+#define CHEAP_LOOP(scaled, stored)                           \
   _Pragma("clang loop unroll_count(4)")                      \
   for (int64_t i = 0; i < count; i += W) {                   \
     V x = load(xs.at + i), y = load(ys.at + i), z = load(zs.at + i); \
     (void)x, (void)y, (void)z, (void)limit;                  \
-    V computed = alpha * (value);                            \
+    V computed = scaled;                                     \
     store(result + i, stored);                               \
   }
 
-#define CHEAP_FUNCTION(name, arity, value)                                                                    \
-  ROW_FUNCTION(strided_##name, value)                                                                         \
+#define SCALED_CHEAP_FUNCTION(name, arity, scaled)                                                            \
+  SCALED_ROW_FUNCTION(strided_##name, scaled)                                                                 \
   static void row_##name(                                                                                     \
       int64_t count, float *result, Stream xs, Stream ys, Stream zs, float alpha, float beta, float limit) {  \
     if (xs.step == 0 || (arity > 1 && ys.step == 0) || (arity > 2 && zs.step == 0)) {                         \
@@ -52,10 +54,12 @@ typedef void (*RowFunction)(
       return;                                                                                                 \
     }                                                                                                         \
     if (beta == 0)                                                                                            \
-      CHEAP_LOOP(value, computed)                                                                             \
+      CHEAP_LOOP(scaled, computed)                                                                            \
     else                                                                                                      \
-      CHEAP_LOOP(value, beta * load(result + i) + computed)                                                   \
+      CHEAP_LOOP(scaled, beta * load(result + i) + computed)                                                  \
   }
+
+#define CHEAP_FUNCTION(name, arity, value) SCALED_CHEAP_FUNCTION(name, arity, alpha * (value))
 
 ROW_FUNCTION(one, splat(1))
 CHEAP_FUNCTION(identity, 1, x)
@@ -80,7 +84,8 @@ CHEAP_FUNCTION(logistic_slope, 1, x * (1 - x))
 ROW_FUNCTION(clip, held_within(x, -limit, limit))
 CHEAP_FUNCTION(add, 2, x + y)
 CHEAP_FUNCTION(subtract, 2, x - y)
-CHEAP_FUNCTION(multiply, 2, x *y)
+// In this order a recurrence scales a constant x once for all steps.
+SCALED_CHEAP_FUNCTION(multiply, 2, alpha *x *y)
 ROW_FUNCTION(divide, x / y)
 ROW_FUNCTION(maximum, choose(y >= x, y, x))
 ROW_FUNCTION(minimum, choose(y < x, y, x))

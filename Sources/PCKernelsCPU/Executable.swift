@@ -104,8 +104,8 @@ final class CPUExecutable: Executable {
     let start = pc_seconds()
     pool.run(script)
     var profile = Profile(threads: plan.isAlone ? 1 : pool.threads, seconds: pc_seconds() - start)
-    profile.calls = zip(plan.origins, plan.repetitions).map { call, repetitions in
-      var description = calls.calls[call].origin
+    profile.calls = zip(plan.origins, plan.repetitions).map { origin, repetitions in
+      var description = origin
       description.repetitions = repetitions
       return description
     }
@@ -167,6 +167,9 @@ final class Calls {
   let sections: [Range<Int>]
   let packing: Range<Int>
   let calls: [Call]
+  let recurrence: pc_kernel
+  /// Floats in a vector.
+  let width: Int
   private let parameters: [AnyObject]
   private let workspaces: [Memory]
 
@@ -174,6 +177,8 @@ final class Calls {
     sections = lowering.sections
     packing = lowering.calls.count..<(lowering.calls.count + lowering.packs.count)
     calls = lowering.calls + lowering.packs
+    recurrence = pc_kernel_of(lowering.set, PC_KERNEL_RECURRENCE)
+    width = Int(lowering.set.pointee.width)
     parameters = lowering.parameters
     workspaces = lowering.workspaces
   }

@@ -58,6 +58,33 @@ typedef struct {
   const pc_axis *axes;
 } pc_elementwise;
 
+/// `alpha · factor · source`, added to beta times the state. The factor is constant, and 1 where `base` is null; each of its
+/// numbers serves `shared` neighbouring elements. The source is another state, as the repetition before left it or (`late`) as
+/// this one does; or 1 where it is −1.
+typedef struct {
+  int64_t alpha, beta;
+  pc_place factor;
+  int64_t shared;
+  int64_t source;
+  bool late;
+} pc_term;
+
+enum { PC_MOST_STATES = 16, PC_MOST_TERMS = 2 };
+
+/// Neighbouring numbers, and what each repetition adds to them, term by term.
+typedef struct {
+  pc_place place;
+  int64_t count;
+  pc_term terms[PC_MOST_TERMS];
+} pc_state;
+
+/// `count` elements (whole vectors) of up to `PC_MOST_STATES` states, each of which reads only those before it, `repeat` times.
+typedef struct {
+  int64_t count, repeat;
+  int64_t states;
+  const pc_state *state;
+} pc_recurrence;
+
 typedef enum { PC_SUM, PC_MAXIMUM_OF, PC_LOG_SUM_EXP } pc_reduction;
 
 typedef struct {
@@ -235,7 +262,7 @@ typedef struct {
 // MARK: Instruction sets
 
 typedef enum {
-  PC_KERNEL_ELEMENTWISE, PC_KERNEL_REDUCE, PC_KERNEL_PRODUCTS, PC_KERNEL_PACK, PC_KERNEL_MATRIX, PC_KERNEL_TRANSPOSE,
+  PC_KERNEL_ELEMENTWISE, PC_KERNEL_RECURRENCE, PC_KERNEL_REDUCE, PC_KERNEL_PRODUCTS, PC_KERNEL_PACK, PC_KERNEL_MATRIX, PC_KERNEL_TRANSPOSE,
   PC_KERNEL_OUTER, PC_KERNEL_CONVOLUTION, PC_KERNEL_CONVOLUTION_ANY, PC_KERNEL_FILTER_GRADIENT,
   PC_KERNEL_FILTER_GRADIENT_ANY, PC_KERNEL_MAX_POOL, PC_KERNEL_MAX_POOL_GRADIENT, PC_KERNEL_ONE_HOT,
   PC_KERNEL_GATHER, PC_KERNEL_GATHER_GRADIENT,
