@@ -179,6 +179,34 @@ static void elementwise_row(
   }
 }
 
+/// Whether rows of an operand follow one another, or each is one number.
+INLINE bool is_row(int64_t outer, int64_t inner, int64_t width) { return inner == 0 || (inner == 1 && outer == width); }
+
+/// Neighbouring rows of one operand; `local` has room for a chunk.
+INLINE Stream rows_of(const float *at, int64_t outer, int64_t inner, int64_t rows, int64_t width, float *local) {
+  if (inner == 1) return (Stream){at, W};
+  for (int64_t row = 0; row < rows; row++) {
+    V number = splat(at[row * outer]);
+    for (int64_t i = 0; i < width; i += W) store(local + row * width + i, number);
+  }
+  return (Stream){local, W};
+}
+
+/// Short rows, such as the lanes of single elements, as many together as fill a chunk.
+static void elementwise_rows(
+    const pc_elementwise *e, RowFunction function, const pc_axis *axis, int64_t count, float *result, const float *x,
+    const float *y, const float *z, float alpha, float beta) {
+  float local[3][CHUNK] __attribute__((aligned(64)));
+  int64_t width = axis[1].count, most = CHUNK / width;
+  for (int64_t i = 0; i < count; i += most) {
+    int64_t rows = count - i < most ? count - i : most;
+    Stream xs = rows_of(x + i * axis->x, axis->x, axis[1].x, rows, width, local[0]);
+    Stream ys = e->arity < 2 ? xs : rows_of(y + i * axis->y, axis->y, axis[1].y, rows, width, local[1]);
+    Stream zs = e->arity < 3 ? xs : rows_of(z + i * axis->z, axis->z, axis[1].z, rows, width, local[2]);
+    function(rows * width, result + i * axis->result, xs, ys, zs, alpha, beta, e->limit);
+  }
+}
+
 static void elementwise_axis(
     const pc_elementwise *e, RowFunction function, int64_t axis, int64_t first, int64_t last, float *result,
     const float *x, const float *y, const float *z, float alpha, float beta) {
@@ -188,9 +216,15 @@ static void elementwise_axis(
     elementwise_row(e, function, a, last - first, result, x, y, z, alpha, beta);
     return;
   }
-  if (axis + 2 == e->rank && is_direct(a + 1) && a[1].count % W == 0) {
+  int64_t width = a[1].count;
+  if (axis + 2 == e->rank && e->arity > 0 && width % W == 0 && 2 * width <= CHUNK && a[1].result == 1
+      && a->result == width && is_row(a->x, a[1].x, width) && is_row(a->y, a[1].y, width) && is_row(a->z, a[1].z, width)) {
+    elementwise_rows(e, function, a, last - first, result, x, y, z, alpha, beta);
+    return;
+  }
+  if (axis + 2 == e->rank && is_direct(a + 1) && width % W == 0) {
     for (int64_t i = first; i < last; i++, result += a->result, x += a->x, y += a->y, z += a->z)
-      elementwise_chunk(e, function, a + 1, a[1].count, result, x, y, z, alpha, beta);
+      elementwise_chunk(e, function, a + 1, width, result, x, y, z, alpha, beta);
     return;
   }
   for (int64_t i = first; i < last; i++) {
