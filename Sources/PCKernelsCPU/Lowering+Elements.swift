@@ -221,6 +221,8 @@ extension Elementwise {
     case .oneMinusSquare: PC_ONE_MINUS_SQUARE
     case .onePlusSquare: PC_ONE_PLUS_SQUARE
     case .logisticSlope: PC_LOGISTIC_SLOPE
+    case .timesOneMinusSquare: PC_TIMES_ONE_MINUS_SQUARE
+    case .timesLogisticSlope: PC_TIMES_LOGISTIC_SLOPE
     case .clip: PC_CLIP
     case .add: PC_ADD
     case .subtract: PC_SUBTRACT
