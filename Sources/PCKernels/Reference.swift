@@ -389,6 +389,8 @@ extension Elementwise {
     case .oneMinusSquare: 1 - x * x
     case .onePlusSquare: 1 + x * x
     case .logisticSlope: x * (1 - x)
+    case .timesOneMinusSquare: y * (1 - x * x)
+    case .timesLogisticSlope: y * (x * (1 - x))
     case .clip(let limit): x.isNaN ? x : min(max(x, -limit), limit)
     case .add: x + y
     case .subtract: x - y

@@ -15,36 +15,38 @@ typedef struct {
 typedef void (*RowFunction)(
     int64_t count, float *result, Stream x, Stream y, Stream z, float alpha, float beta, float limit);
 
-#define ROW_LOOP(value, stored)                              \
+#define ROW_LOOP(scaled, stored)                             \
   for (int64_t i = 0; i < count; i += W) {                   \
     V x = load(xs.at), y = load(ys.at), z = load(zs.at);     \
     (void)x, (void)y, (void)z, (void)limit;                  \
-    V computed = alpha * (value);                            \
+    V computed = scaled;                                     \
     store(result + i, stored);                               \
     xs.at += xs.step, ys.at += ys.step, zs.at += zs.step;    \
   }
 
-#define ROW_FUNCTION(name, value)                                                                             \
+#define SCALED_ROW_FUNCTION(name, scaled)                                                                     \
   static void row_##name(                                                                                     \
       int64_t count, float *result, Stream xs, Stream ys, Stream zs, float alpha, float beta, float limit) {  \
     if (beta == 0)                                                                                            \
-      ROW_LOOP(value, computed)                                                                               \
+      ROW_LOOP(scaled, computed)                                                                              \
     else                                                                                                      \
-      ROW_LOOP(value, beta * load(result + i) + computed)                                                     \
+      ROW_LOOP(scaled, beta * load(result + i) + computed)                                                    \
   }
 
+#define ROW_FUNCTION(name, value) SCALED_ROW_FUNCTION(name, alpha * (value))
+
 /// For functions that cost no more than the loop around them: contiguous operands are told apart, and the loop is unrolled.
-#define CHEAP_LOOP(value, stored)                            \
+#define CHEAP_LOOP(scaled, stored)                           \
   _Pragma("clang loop unroll_count(4)")                      \
   for (int64_t i = 0; i < count; i += W) {                   \
     V x = load(xs.at + i), y = load(ys.at + i), z = load(zs.at + i); \
     (void)x, (void)y, (void)z, (void)limit;                  \
-    V computed = alpha * (value);                            \
+    V computed = scaled;                                     \
     store(result + i, stored);                               \
   }
 
-#define CHEAP_FUNCTION(name, arity, value)                                                                    \
-  ROW_FUNCTION(strided_##name, value)                                                                         \
+#define SCALED_CHEAP_FUNCTION(name, arity, scaled)                                                            \
+  SCALED_ROW_FUNCTION(strided_##name, scaled)                                                                 \
   static void row_##name(                                                                                     \
       int64_t count, float *result, Stream xs, Stream ys, Stream zs, float alpha, float beta, float limit) {  \
     if (xs.step == 0 || (arity > 1 && ys.step == 0) || (arity > 2 && zs.step == 0)) {                         \
@@ -52,10 +54,12 @@ typedef void (*RowFunction)(
       return;                                                                                                 \
     }                                                                                                         \
     if (beta == 0)                                                                                            \
-      CHEAP_LOOP(value, computed)                                                                             \
+      CHEAP_LOOP(scaled, computed)                                                                            \
     else                                                                                                      \
-      CHEAP_LOOP(value, beta * load(result + i) + computed)                                                   \
+      CHEAP_LOOP(scaled, beta * load(result + i) + computed)                                                  \
   }
+
+#define CHEAP_FUNCTION(name, arity, value) SCALED_CHEAP_FUNCTION(name, arity, alpha * (value))
 
 ROW_FUNCTION(one, splat(1))
 CHEAP_FUNCTION(identity, 1, x)
@@ -77,10 +81,13 @@ ROW_FUNCTION(step, keep(x > 0, splat(1)))
 CHEAP_FUNCTION(one_minus_square, 1, 1 - x * x)
 ROW_FUNCTION(one_plus_square, 1 + x * x)
 CHEAP_FUNCTION(logistic_slope, 1, x * (1 - x))
+CHEAP_FUNCTION(times_one_minus_square, 2, y * (1 - x * x))
+CHEAP_FUNCTION(times_logistic_slope, 2, y * (x * (1 - x)))
 ROW_FUNCTION(clip, held_within(x, -limit, limit))
 CHEAP_FUNCTION(add, 2, x + y)
 CHEAP_FUNCTION(subtract, 2, x - y)
-CHEAP_FUNCTION(multiply, 2, x *y)
+// In this order a recurrence scales a constant x once for all steps.
+SCALED_CHEAP_FUNCTION(multiply, 2, alpha *x *y)
 ROW_FUNCTION(divide, x / y)
 ROW_FUNCTION(maximum, choose(y >= x, y, x))
 ROW_FUNCTION(minimum, choose(y < x, y, x))
@@ -108,6 +115,8 @@ static const RowFunction row_functions[PC_OPERATIONS] = {
     [PC_ONE_MINUS_SQUARE] = row_one_minus_square,
     [PC_ONE_PLUS_SQUARE] = row_one_plus_square,
     [PC_LOGISTIC_SLOPE] = row_logistic_slope,
+    [PC_TIMES_ONE_MINUS_SQUARE] = row_times_one_minus_square,
+    [PC_TIMES_LOGISTIC_SLOPE] = row_times_logistic_slope,
     [PC_CLIP] = row_clip,
     [PC_ADD] = row_add,
     [PC_SUBTRACT] = row_subtract,
@@ -174,6 +183,34 @@ static void elementwise_row(
   }
 }
 
+/// Whether rows of an operand follow one another, or each is one number.
+INLINE bool is_row(int64_t outer, int64_t inner, int64_t width) { return inner == 0 || (inner == 1 && outer == width); }
+
+/// Neighbouring rows of one operand; `local` has room for a chunk.
+INLINE Stream rows_of(const float *at, int64_t outer, int64_t inner, int64_t rows, int64_t width, float *local) {
+  if (inner == 1) return (Stream){at, W};
+  for (int64_t row = 0; row < rows; row++) {
+    V number = splat(at[row * outer]);
+    for (int64_t i = 0; i < width; i += W) store(local + row * width + i, number);
+  }
+  return (Stream){local, W};
+}
+
+/// Short rows, such as the lanes of single elements, as many together as fill a chunk.
+static void elementwise_rows(
+    const pc_elementwise *e, RowFunction function, const pc_axis *axis, int64_t count, float *result, const float *x,
+    const float *y, const float *z, float alpha, float beta) {
+  float local[3][CHUNK] __attribute__((aligned(64)));
+  int64_t width = axis[1].count, most = CHUNK / width;
+  for (int64_t i = 0; i < count; i += most) {
+    int64_t rows = count - i < most ? count - i : most;
+    Stream xs = rows_of(x + i * axis->x, axis->x, axis[1].x, rows, width, local[0]);
+    Stream ys = e->arity < 2 ? xs : rows_of(y + i * axis->y, axis->y, axis[1].y, rows, width, local[1]);
+    Stream zs = e->arity < 3 ? xs : rows_of(z + i * axis->z, axis->z, axis[1].z, rows, width, local[2]);
+    function(rows * width, result + i * axis->result, xs, ys, zs, alpha, beta, e->limit);
+  }
+}
+
 static void elementwise_axis(
     const pc_elementwise *e, RowFunction function, int64_t axis, int64_t first, int64_t last, float *result,
     const float *x, const float *y, const float *z, float alpha, float beta) {
@@ -183,9 +220,15 @@ static void elementwise_axis(
     elementwise_row(e, function, a, last - first, result, x, y, z, alpha, beta);
     return;
   }
-  if (axis + 2 == e->rank && is_direct(a + 1) && a[1].count % W == 0) {
+  int64_t width = a[1].count;
+  if (axis + 2 == e->rank && e->arity > 0 && width % W == 0 && 2 * width <= CHUNK && a[1].result == 1
+      && a->result == width && is_row(a->x, a[1].x, width) && is_row(a->y, a[1].y, width) && is_row(a->z, a[1].z, width)) {
+    elementwise_rows(e, function, a, last - first, result, x, y, z, alpha, beta);
+    return;
+  }
+  if (axis + 2 == e->rank && is_direct(a + 1) && width % W == 0) {
     for (int64_t i = first; i < last; i++, result += a->result, x += a->x, y += a->y, z += a->z)
-      elementwise_chunk(e, function, a + 1, a[1].count, result, x, y, z, alpha, beta);
+      elementwise_chunk(e, function, a + 1, width, result, x, y, z, alpha, beta);
     return;
   }
   for (int64_t i = first; i < last; i++) {

@@ -21,6 +21,7 @@
 
 #include "vectors.h"
 #include "elementwise.h"
+#include "recurrences.h"
 #include "micro.h"
 #include "products.h"
 #include "convolutions.h"
@@ -44,6 +45,7 @@ const pc_set SET = {
     .kernels =
         {
             [PC_KERNEL_ELEMENTWISE] = elementwise,
+            [PC_KERNEL_RECURRENCE] = recurrence,
             [PC_KERNEL_REDUCE] = reduce,
             [PC_KERNEL_PRODUCTS] = products,
             [PC_KERNEL_PACK] = pack,

@@ -9,6 +9,7 @@ struct ElementRegion {
 
   private(set) var calls: [Int] = []
   private var count = 0
+  private var hasRows = false
   private var accesses: [Int: [Access]] = [:]
 
   /// Adds a call where the region stays one.
@@ -31,6 +32,7 @@ struct ElementRegion {
       }
     }
     count = run.result.count
+    hasRows = hasRows || !run.isOneRow
     calls.append(index)
     return true
   }
@@ -38,6 +40,7 @@ struct ElementRegion {
   /// In how many parts the elements go, so that those of all buffers fit the first-level cache (32 KB, of which some is left
   /// to others), but not so small that calls would cost more than their work.
   var parts: Int {
+    guard !hasRows else { return 1 }
     let streams = accesses.values.reduce(0) { $0 + $1.count }
     return max(1, count / max(256, 6144 / max(streams, 1)))
   }

@@ -104,8 +104,8 @@ final class CPUExecutable: Executable {
     let start = pc_seconds()
     pool.run(script)
     var profile = Profile(threads: plan.isAlone ? 1 : pool.threads, seconds: pc_seconds() - start)
-    profile.calls = zip(plan.origins, plan.repetitions).map { call, repetitions in
-      var description = calls.calls[call].origin
+    profile.calls = zip(plan.origins, plan.repetitions).map { origin, repetitions in
+      var description = origin
       description.repetitions = repetitions
       return description
     }
@@ -154,6 +154,9 @@ final class Calls {
   let packing: Range<Int>
   let rounds: [Int: Rounds]
   let calls: [Call]
+  let recurrence: pc_kernel
+  /// Floats in a vector.
+  let width: Int
   private let parameters: [AnyObject]
   private let workspaces: [Memory]
 
@@ -168,6 +171,8 @@ final class Calls {
         return call
       } + lowering.packs + lowering.alternatives
     rounds = lowering.rounds
+    recurrence = pc_kernel_of(lowering.set, PC_KERNEL_RECURRENCE)
+    width = Int(lowering.set.pointee.width)
     parameters = lowering.parameters
     workspaces = lowering.workspaces
   }

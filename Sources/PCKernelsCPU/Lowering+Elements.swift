@@ -9,8 +9,12 @@ extension Lowering {
   /// one contiguous row.
   mutating func lower(_ function: Elementwise, _ extents: [Int], _ instruction: Instruction) {
     let result = operand(instruction.results[0])
-    let operands = instruction.operands.map(operand)
+    var operands = instruction.operands.map(operand)
     guard !extents.contains(0) else { return }
+    // Of a product what stays comes first: see `Recurrence`.
+    if function == .multiply, written.contains(operands[0].buffer), !written.contains(operands[1].buffer) {
+      operands.swapAt(0, 1)
+    }
     let hasLanes = result.isBatched
     func strides(_ operand: Operand) -> [Int] { operand.strides + (hasLanes ? [operand.isBatched ? 1 : 0] : []) }
     let axes = Lowering.axes(
@@ -33,15 +37,23 @@ extension Lowering {
   }
 
   private func elementRun(_ axes: [pc_axis], _ result: Operand, _ operands: [Operand]) -> ElementRun? {
-    guard axes.count == 1, axes[0].result == 1 else { return nil }
-    let strides = [axes[0].x, axes[0].y, axes[0].z]
-    func numbers(_ operand: Operand, _ stride: Int64) -> ElementRun.Numbers {
-      ElementRun.Numbers(
-        buffer: operand.buffer, start: operand.place.base - buffers[operand.buffer].base,
-        count: stride == 0 ? 1 : Int(axes[0].count))
+    /// How many numbers there are, one for each element or for several neighbours; `nil` where they do not follow one another.
+    func count(_ stride: KeyPath<pc_axis, Int64>) -> Int? {
+      var count = 1
+      for axis in axes.reversed() where axis[keyPath: stride] != 0 || count > 1 {
+        guard axis[keyPath: stride] == count else { return nil }
+        count *= Int(axis.count)
+      }
+      return count
     }
-    guard zip(operands, strides).allSatisfy({ $1 == 0 || $1 == 1 }) else { return nil }
-    return ElementRun(result: numbers(result, 1), operands: zip(operands, strides).map(numbers))
+    func numbers(_ operand: Operand, _ count: Int) -> ElementRun.Numbers {
+      ElementRun.Numbers(
+        buffer: operand.buffer, start: operand.place.base - buffers[operand.buffer].base, count: count)
+    }
+    let all = axes.reduce(1) { $0 * Int($1.count) }
+    let counts = zip(operands, [\pc_axis.x, \.y, \.z]).compactMap { count($1) }
+    guard count(\.result) == all, counts.count == operands.count else { return nil }
+    return ElementRun(result: numbers(result, all), operands: zip(operands, counts).map(numbers))
   }
 
   mutating func lower(
@@ -214,6 +226,8 @@ extension Elementwise {
     case .oneMinusSquare: PC_ONE_MINUS_SQUARE
     case .onePlusSquare: PC_ONE_PLUS_SQUARE
     case .logisticSlope: PC_LOGISTIC_SLOPE
+    case .timesOneMinusSquare: PC_TIMES_ONE_MINUS_SQUARE
+    case .timesLogisticSlope: PC_TIMES_LOGISTIC_SLOPE
     case .clip: PC_CLIP
     case .add: PC_ADD
     case .subtract: PC_SUBTRACT

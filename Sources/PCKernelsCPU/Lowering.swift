@@ -38,8 +38,8 @@ struct Call {
   var isSmall: Bool { work > 0 && work < 60_000 }
 }
 
-/// The numbers `start ..< start + count` of a tile, for the result and for each operand; an operand that is one number for
-/// all counts as 1.
+/// The numbers `start ..< start + count` of a tile, for the result and for each operand. Of an operand with fewer than the
+/// result each serves equally many neighbours: all of them, or the lanes of an element.
 struct ElementRun {
   struct Numbers: Hashable {
     var buffer: Int
@@ -49,6 +49,9 @@ struct ElementRun {
 
   var result: Numbers
   var operands: [Numbers]
+
+  /// Whether the kernel works through one row, and so any part of it.
+  var isOneRow: Bool { operands.allSatisfy { $0.count == 1 || $0.count == result.count } }
 }
 
 /// Turns the instructions of a program into calls of C kernels: chooses the kernel, works out strides in floats, and
@@ -82,6 +85,8 @@ struct Lowering {
   private var packed: [PackKey: PackedWeights] = [:]
   /// What is being lowered.
   private var origin = Profile.Call()
+  /// Buffers that the section that is being lowered writes.
+  private(set) var written: Set<Int> = []
 
   var tiles: Int { (batchSize + lanes - 1) / lanes }
 
@@ -123,6 +128,7 @@ struct Lowering {
   mutating func lowerAll() throws {
     for section in program.sections {
       let start = calls.count
+      written = Set(section.instructions.flatMap { $0.results.map(\.buffer) })
       let sums = summedProducts(section)
       for (position, instruction) in section.instructions.enumerated() {
         if let run = sums[position] {

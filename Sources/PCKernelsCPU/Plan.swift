@@ -9,10 +9,11 @@ final class Plan {
   let spans: CArray<pc_span>
   let phases: CArray<pc_phase>
   let blocks: CArray<pc_block>
-  /// For each of `calls` its position in the program's.
-  let origins: [Int]
+  /// For each of `calls` what it does.
+  let origins: [Profile.Call]
   /// Whether one thread does it all, there being too little between two meetings to share.
   let isAlone: Bool
+  private let recurrences: [Recurrence]
 
   /// - Parameters:
   ///   - leastShared: the work that a phase must have on average for the threads to share it.
@@ -22,8 +23,9 @@ final class Plan {
     var builder = PlanBuilder(calls: calls, leastInTile: sharesTile ? leastShared : nil)
     for passage in script where passage.count > 0 { builder.append(passage) }
     builder.closeBlock(repeating: 1)
-    self.calls = CArray(builder.listed.map { calls.pointer($0.call, isAlone: $0.isAlone) })
-    origins = builder.listed.map(\.call)
+    self.calls = CArray(builder.listed)
+    origins = builder.origins
+    recurrences = builder.recurrences
     spans = CArray(builder.spans)
     phases = CArray(builder.phases)
     blocks = CArray(builder.blocks)
@@ -54,8 +56,10 @@ private struct PlanBuilder {
   let calls: Calls
   /// Multiply-adds that a call of a section must have for the threads to share its tile; `nil` where each has tiles of its own.
   let leastInTile: Int?
-  /// The calls in the order of the spans.
-  var listed: [(call: Int, isAlone: Bool)] = []
+  /// The calls in the order of the spans, and what they do.
+  var listed: [pc_call] = []
+  var origins: [Profile.Call] = []
+  var recurrences: [Recurrence] = []
   var spans: [pc_span] = []
   var phases: [pc_phase] = []
   var blocks: [pc_block] = []
@@ -76,13 +80,14 @@ private struct PlanBuilder {
   /// The lanes in use where they are not the batch's; 0 where they are.
   private var live = 0
 
-  /// Calls in order, `repeat` times; see `pc_span` for the parts.
+  /// Calls in order, `repeat` times; see `pc_span` for the parts. Or one call that makes all repetitions.
   private struct Span {
     var calls: [Int]
     var repetitions = 1
     var parts = 1
     /// Whether only the first thread makes them.
     var isAlone = false
+    var recurrence: Recurrence?
   }
 
   /// Buffers that calls read and write.
@@ -205,7 +210,7 @@ private struct PlanBuilder {
       region = ElementRegion()
     }
     for index in range {
-      if let run = calls.calls[index].run {
+      if let run = calls.calls[index].run, run.isOneRow {
         if region.add(index, run) { continue }
         close()
         if region.add(index, run) { continue }
@@ -218,11 +223,14 @@ private struct PlanBuilder {
   }
 
   /// What does not depend on other calls of the section does all its repetitions on its own; elementwise calls do them part
-  /// by part of their elements.
+  /// by part of their elements, or in registers where they are a recurrence.
   private func repeatedSpans(_ range: Range<Int>, _ count: Int) -> [Span] {
     ElementRegion.independentGroups(range, calls.calls).map { group in
       var region = ElementRegion()
       let isRegion = group.allSatisfy { index in calls.calls[index].run.map { region.add(index, $0) } ?? false }
+      if isRegion, let recurrence = Recurrence(group.map { calls.calls[$0] }, count, width: calls.width) {
+        return Span(calls: group, recurrence: recurrence)
+      }
       return Span(calls: group, repetitions: count, parts: isRegion ? region.parts : 1)
     }
   }
@@ -271,11 +279,19 @@ private struct PlanBuilder {
     phases.append(
       pc_phase(together: together, live: Int64(live), first: Int64(spans.count), count: Int64(list.count)))
     for span in list {
+      let first = listed.count
+      if let recurrence = span.recurrence {
+        recurrences.append(recurrence)
+        listed.append(recurrence.call(calls.recurrence))
+        origins.append(recurrence.origin)
+      } else {
+        listed += span.calls.map { calls.pointer($0, isAlone: span.isAlone) }
+        origins += span.calls.map { calls.calls[$0].origin }
+      }
       spans.append(
         pc_span(
-          first: Int64(listed.count), count: Int64(span.calls.count), repeat: Int64(span.repetitions),
+          first: Int64(first), count: Int64(listed.count - first), repeat: Int64(span.repetitions),
           parts: Int64(span.parts)))
-      listed += span.calls.map { ($0, span.isAlone) }
     }
   }
 

@@ -9,12 +9,7 @@ extension Program {
   ///
   /// - Parameter kept: buffers that are read from outside of the program.
   public mutating func fuseBlends(keeping kept: Set<Int>) {
-    var uses = Array(repeating: 0, count: buffers.count)
-    for section in sections {
-      for instruction in section.instructions {
-        for view in instruction.operands + instruction.results { uses[view.buffer] += 1 }
-      }
-    }
+    var uses = uses
     for section in sections.indices {
       var instructions = sections[section].instructions
       var removed = Set<Int>()
@@ -55,6 +50,56 @@ extension Program {
     dropUnusedBuffers(keeping: kept)
   }
 
+  /// Pulls a message back through tanh or the sigmoid in one instruction, where the slope is made for it alone.
+  ///
+  /// `s ← 1 − x²; y ← a·s·m + b·y` becomes `y ← a·m(1 − x²) + b·y`, where s is read nowhere else.
+  ///
+  /// - Parameter kept: buffers that are read from outside of the program.
+  public mutating func fuseSlopes(keeping kept: Set<Int>) {
+    let uses = uses
+    for section in sections.indices {
+      var instructions = sections[section].instructions
+      var removed = Set<Int>()
+      for (position, product) in instructions.enumerated() {
+        guard case .elementwise(.multiply, let extents) = product.primitive else { continue }
+        for (index, slope) in product.operands.enumerated() {
+          guard uses[slope.buffer] == 2, !buffers[slope.buffer].isPersistent, !kept.contains(slope.buffer),
+            isWhole(slope, extents: extents),
+            let maker = instructions[..<position].lastIndex(where: { $0.results[0].buffer == slope.buffer }),
+            case .elementwise(let function, extents) = instructions[maker].primitive,
+            isWhole(instructions[maker].results[0], extents: extents),
+            let fused = function.timesOperand, instructions[maker].alpha == .one, instructions[maker].beta == .zero
+          else { continue }
+          let value = instructions[maker].operands[0]
+          // The value must still be what it was when the slope was made.
+          guard buffers[value.buffer].isBatched == buffers[slope.buffer].isBatched,
+            instructions[(maker + 1)...position].allSatisfy({ other in
+              other.results.allSatisfy { $0.buffer != value.buffer }
+            })
+          else { continue }
+          instructions[position].primitive = .elementwise(fused, extents: extents)
+          instructions[position].operands = [value, product.operands[1 - index]]
+          removed.insert(maker)
+          break
+        }
+      }
+      sections[section].instructions = instructions.enumerated().filter { !removed.contains($0.offset) }.map(
+        \.element)
+    }
+    dropUnusedBuffers(keeping: kept)
+  }
+
+  /// For each buffer, how many views there are of it.
+  private var uses: [Int] {
+    var uses = Array(repeating: 0, count: buffers.count)
+    for section in sections {
+      for instruction in section.instructions {
+        for view in instruction.operands + instruction.results { uses[view.buffer] += 1 }
+      }
+    }
+    return uses
+  }
+
   /// Takes the elements of buffers that nothing reads or writes any more; their numbers stay.
   mutating func dropUnusedBuffers(keeping kept: Set<Int>) {
     var isUsed = buffers.indices.map { buffers[$0].isPersistent || kept.contains($0) }
@@ -91,6 +136,17 @@ extension Program {
         }
       }
       sections[section].instructions = early + late
+    }
+  }
+}
+
+extension Elementwise {
+  /// The function that multiplies another operand by this one, if there is one.
+  fileprivate var timesOperand: Elementwise? {
+    switch self {
+    case .oneMinusSquare: .timesOneMinusSquare
+    case .logisticSlope: .timesLogisticSlope
+    default: nil
     }
   }
 }

@@ -351,6 +351,7 @@ public final class PlanBuilder {
       }
       program.addPartsInPlace(keeping: plan.visibleBuffers)
       program.dropUnread(keeping: plan.visibleBuffers)
+      program.fuseSlopes(keeping: plan.visibleBuffers)
       program.fuseBlends(keeping: plan.visibleBuffers)
       if !isObserved, let update = phases[.update], let norm = squaredGradientNorm {
         plan.slotProducts = program.fuseUpdates(

@@ -5,7 +5,7 @@ import Testing
 @Suite struct PassTests {
   private static let extents = [2, 3]
 
-  /// Blends, products, and sums over the examples, through whole, transposed and broadcast views of a few buffers.
+  /// Blends, slopes, products, and sums over the examples, through whole, transposed and broadcast views of a few buffers.
   private static func program(_ random: inout RandomStream) -> Program {
     var program = Program(sections: [Section(name: "a"), Section(name: "b")])
     for index in 0..<7 {
@@ -31,8 +31,9 @@ import Testing
             alpha: alpha,
             beta: beta)
         } else if random.integer(below: 2) == 0 {
+          let function = [Elementwise.identity, .oneMinusSquare, .logisticSlope][random.integer(below: 3)]
           instruction = Instruction(
-            .elementwise(.identity, extents: extents), operands: [operand()], results: [whole], alpha: alpha,
+            .elementwise(function, extents: extents), operands: [operand()], results: [whole], alpha: alpha,
             beta: beta)
         } else {
           instruction = Instruction(
@@ -67,9 +68,12 @@ import Testing
       let expected = try Self.contents(program, seed: seed, kept: kept)
       var fused = program
       fused.fuseBlends(keeping: kept)
+      var sloped = program
+      sloped.fuseSlopes(keeping: kept)
       var gathered = program
       gathered.gatherSumsOverExamples()
-      var both = fused
+      var both = sloped
+      both.fuseBlends(keeping: kept)
       both.gatherSumsOverExamples()
       var dropped = program
       dropped.dropUnread(keeping: kept)
@@ -77,7 +81,8 @@ import Testing
       shared.shareMemory(in: Self.script, keeping: kept)
       both.shareMemory(in: Self.script, keeping: kept)
       for (name, changed) in [
-        ("fuseBlends", fused), ("gatherSumsOverExamples", gathered), ("dropUnread", dropped), ("shareMemory", shared),
+        ("fuseBlends", fused), ("fuseSlopes", sloped), ("gatherSumsOverExamples", gathered), ("dropUnread", dropped),
+        ("shareMemory", shared),
         ("all", both),
       ] {
         let observed = try Self.contents(changed, seed: seed, kept: kept)
@@ -104,6 +109,28 @@ import Testing
     #expect(program.sections[0].instructions.count == 1)
     #expect(program.sections[0].instructions[0].results == [views[2]])
     #expect(program.sections[0].instructions[0].beta == .constant(0.8))
+    #expect(program.buffers[1].count == 0)
+  }
+
+  @Test func slopesAreFused() {
+    var program = Program(
+      buffers: ["value", "slope", "message", "result"].map { Buffer(name: $0, count: 6, isBatched: true) },
+      sections: [Section(name: "only")])
+    let views = (0..<4).map { View(buffer: $0, strides: [3, 1]) }
+    program.sections[0].instructions = [
+      Instruction(.elementwise(.oneMinusSquare, extents: Self.extents), operands: [views[0]], results: [views[1]]),
+      Instruction(
+        .elementwise(.multiply, extents: Self.extents), operands: [views[2], views[1]], results: [views[3]],
+        beta: .one),
+    ]
+    // Where somebody looks at the slope, it is made.
+    var watched = program
+    watched.fuseSlopes(keeping: [1, 3])
+    #expect(watched.sections[0].instructions.count == 2)
+    program.fuseSlopes(keeping: [3])
+    #expect(program.sections[0].instructions.count == 1)
+    #expect(program.sections[0].instructions[0].operands == [views[0], views[2]])
+    #expect(program.sections[0].instructions[0].beta == .one)
     #expect(program.buffers[1].count == 0)
   }
 

@@ -44,6 +44,7 @@ typedef void (*pc_kernel)(const void *parameters, const pc_work *work);
 typedef enum {
   PC_ONE, PC_IDENTITY, PC_RECIPROCAL, PC_EXP, PC_LOG, PC_SQRT, PC_SIN, PC_COS, PC_TAN, PC_TANH, PC_SIGMOID,
   PC_ABSOLUTE, PC_EXP_MINUS_ONE, PC_SOFTPLUS, PC_NORMAL_CUMULATIVE, PC_RELU, PC_STEP, PC_ONE_MINUS_SQUARE, PC_ONE_PLUS_SQUARE, PC_LOGISTIC_SLOPE, PC_CLIP,
+  PC_TIMES_ONE_MINUS_SQUARE, PC_TIMES_LOGISTIC_SLOPE,
   PC_ADD, PC_SUBTRACT, PC_MULTIPLY, PC_DIVIDE, PC_MAXIMUM, PC_MINIMUM, PC_GREATER, PC_SELECT,
   PC_OPERATIONS
 } pc_operation;
@@ -57,6 +58,33 @@ typedef struct {
   int64_t rank;
   const pc_axis *axes;
 } pc_elementwise;
+
+/// `alpha · factor · source`, added to beta times the state. The factor is constant, and 1 where `base` is null; each of its
+/// numbers serves `shared` neighbouring elements. The source is another state, as the repetition before left it or (`late`) as
+/// this one does; or 1 where it is −1.
+typedef struct {
+  int64_t alpha, beta;
+  pc_place factor;
+  int64_t shared;
+  int64_t source;
+  bool late;
+} pc_term;
+
+enum { PC_MOST_STATES = 16, PC_MOST_TERMS = 2 };
+
+/// Neighbouring numbers, and what each repetition adds to them, term by term.
+typedef struct {
+  pc_place place;
+  int64_t count;
+  pc_term terms[PC_MOST_TERMS];
+} pc_state;
+
+/// `count` elements (whole vectors) of up to `PC_MOST_STATES` states, each of which reads only those before it, `repeat` times.
+typedef struct {
+  int64_t count, repeat;
+  int64_t states;
+  const pc_state *state;
+} pc_recurrence;
 
 typedef enum { PC_SUM, PC_MAXIMUM_OF, PC_LOG_SUM_EXP } pc_reduction;
 
@@ -269,8 +297,8 @@ typedef struct {
 // MARK: Instruction sets
 
 typedef enum {
-  PC_KERNEL_ELEMENTWISE, PC_KERNEL_REDUCE, PC_KERNEL_PRODUCTS, PC_KERNEL_PACK, PC_KERNEL_MATRIX, PC_KERNEL_MATRIX_ONCE,
-  PC_KERNEL_TRANSPOSE,
+  PC_KERNEL_ELEMENTWISE, PC_KERNEL_RECURRENCE, PC_KERNEL_REDUCE, PC_KERNEL_PRODUCTS, PC_KERNEL_PACK, PC_KERNEL_MATRIX,
+  PC_KERNEL_MATRIX_ONCE, PC_KERNEL_TRANSPOSE,
   PC_KERNEL_OUTER, PC_KERNEL_CONVOLUTION, PC_KERNEL_CONVOLUTION_ANY, PC_KERNEL_FILTER_GRADIENT,
   PC_KERNEL_FILTER_GRADIENT_ANY, PC_KERNEL_MAX_POOL, PC_KERNEL_MAX_POOL_GRADIENT, PC_KERNEL_ONE_HOT,
   PC_KERNEL_GATHER, PC_KERNEL_GATHER_GRADIENT,

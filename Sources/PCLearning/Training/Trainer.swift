@@ -509,7 +509,7 @@ extension Trainer {
   public func floorMultiplyAdds(batchSize: Int) throws -> Int {
     let plan = try trainingPlan().plan
     let (phases, steps) = rule.schedule
-    return batchSize * plan.multiplyAdds(in: plan.script(steps > 0 ? [.step] : phases, steps: steps))
+    return batchSize * plan.multiplyAdds(in: plan.script(steps > 0 ? [.step] : phases + [.update], steps: steps))
   }
 }
 
