@@ -11,16 +11,16 @@ public struct Backprop: Rule {
     plan.predictAll()
     plan.writeLosses()
     let graph = plan.graph
-    var wanted = plan.closingValues
-    wanted.formUnion(graph.vertices.map(\.result))
     let lossMessages = graph.losses.indices.map(plan.lossMessage)
-    let sweep = Sweep(plan, messages: plan.messages, wanted: wanted, lossMessages: lossMessages)
+    let sweep = Sweep(
+      plan, messages: plan.messages, wanted: Set(graph.vertices.map(\.result)), lossMessages: lossMessages)
     for vertex in graph.vertices.indices.reversed() where graph.vertices[vertex].kind != .parametric {
       sweep.messages[vertex] = plan.message(of: vertex, from: sweep)
       plan.messages[vertex] = sweep.messages[vertex]
     }
     plan.begin(.close)
-    plan.writeGradients(sweep)
+    plan.writeGradients(
+      Sweep(plan, messages: plan.messages, wanted: plan.closingValues, lossMessages: lossMessages))
     plan.writeMonitor(moving: [], lossMessages: lossMessages)
   }
 }

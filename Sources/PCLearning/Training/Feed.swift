@@ -132,7 +132,12 @@ public struct Feed: Sendable {
   private func check<T: BinaryFloatingPoint>(
     finite values: [T], _ name: String, each: Int, _ largest: Double
   ) throws(FeedError) {
-    guard !isKnownFinite, let place = values.firstIndex(where: { !(Double($0.magnitude) <= largest) }) else { return }
+    guard !isKnownFinite else { return }
+    // All are counted before the first is looked for: such a loop goes many numbers at a time.
+    let bound = T(min(largest, Double(T.greatestFiniteMagnitude)))
+    var excess: Int32 = 0
+    values.withUnsafeBufferPointer { for value in $0 { excess &+= value.magnitude <= bound ? 0 : 1 } }
+    guard excess != 0, let place = values.firstIndex(where: { !($0.magnitude <= bound) }) else { return }
     throw FeedError(
       "\(name) of example \(place / each) holds \(values[place]); numbers must be finite and at most \(largest)")
   }
