@@ -102,7 +102,7 @@ struct Outcome: Encodable {
     var gigaflop, floors, leastFloors: Double?
     /// Medians over the peers' medians.
     var ofPeers: [String: Double] = [:]
-    /// What it should be, and whether it is.
+    /// What it should be, and whether it is; no verdict where the host gave less than all cores for half of the rounds.
     var target: String?
     var isReached: Bool?
   }
@@ -133,6 +133,7 @@ struct Outcome: Encodable {
       line.leastFloors = contestant.timing.least * highestPeakGigaflops / gigaflop
       for (library, median) in rivals { line.ofPeers[library.name] = contestant.timing.median / median }
       line.judge(contestant.entry, contest.work)
+      if peakGigaflops < 0.8 * highestPeakGigaflops { line.isReached = nil }
       lines.append(line)
     }
     for entry in contest.peers { lines.append(Line(entry.name, entry.timing)) }
@@ -152,7 +153,10 @@ struct Outcome: Encodable {
           line.step, text(line.medianMilliseconds), text(line.leastMilliseconds), text(line.spread),
           text(line.gigaflop, 3), text(line.floors), text(line.leastFloors),
         ] + rivals.map { text(line.ofPeers[$0]) }
-          + [line.target ?? "", line.isReached.map { $0 ? "reached" : "missed" } ?? ""])
+          + [
+            line.target ?? "",
+            line.isReached.map { $0 ? "reached" : "missed" } ?? (line.target == nil ? "" : "host busy"),
+          ])
     }
     let heading =
       "\(title); \(instructionSet), \(text(peakGigaflops, 0)) GFLOP/s (at most \(text(highestPeakGigaflops, 0))) on \(threads) threads"
@@ -179,7 +183,7 @@ extension Outcome.Line {
       verdicts.append(floors <= most)
     }
     if var most = entry.mostOfPyTorch, let ratio = ofPeers[Peer.Library.pytorch.name] {
-      if let rule = entry.rule as? FixedPredictions, rule.solver == .closedForm, work.name == "residual" {
+      if let rule = entry.rule as? FixedPredictions, rule.solver == .closedForm, work.hasSeveralDepths {
         // One backward pass for each distinct depth that remains.
         most *= Double(rule.choice(for: work.model.graph).passes)
       }

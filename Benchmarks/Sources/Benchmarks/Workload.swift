@@ -28,6 +28,8 @@ struct Workload {
   var optimizer: any Optimizer = SGD(learningRate: 1e-4)
   var entries: [Entry]
   var peers: [Peer.Library] = [.pytorch]
+  /// Whether vertices hear over several depths, so that the closed form takes a backward pass for each that remains.
+  var hasSeveralDepths = false
   /// Whether PyTorch is measured in both memory formats.
   var hasImages = false
   var activation = "tanh"
@@ -76,7 +78,8 @@ struct Workload {
           name: name, title: "\(name) of the model zoo, batch 32",
           model: isResidual
             ? try .residual(task, loss: .squaredError) : try .branching(task, loss: .squaredError),
-          batch: .images([3, 32, 32], 32), entries: fixed(100, 0.2, most: 1.5, others: 0.6), hasImages: isResidual,
+          batch: .images([3, 32, 32], 32), entries: fixed(100, 0.2, most: 1.5, others: 0.6), hasSeveralDepths: true,
+          hasImages: isResidual,
           measurement: Measurement(rounds: 10, steps: isResidual ? 2 : 5))
       ]
     case "rnn":
