@@ -28,15 +28,13 @@ SCATTER(int32, int32_t)
 static SCATTER(any_float, float)
 
 void pc_scatter_float(const float *values, float *tiles, int64_t batch, int64_t count, int64_t lanes) {
-  if (batch % lanes != 0 || lanes % 4 != 0 || count % line != 0) {
-    pc_scatter_any_float(values, tiles, batch, count, lanes);
-    return;
-  }
-  for (int64_t first = 0; first < batch; first += lanes, tiles += count * lanes)
+  const int64_t whole = lanes % 4 == 0 && count % line == 0 ? batch / lanes * lanes : 0;
+  for (int64_t first = 0; first < whole; first += lanes, tiles += count * lanes)
     for (int64_t e = 0; e < count; e += line)
       for (int64_t l = 0; l < lanes; l += 4)
         for (int64_t i = 0; i < line; i += 4)
           transpose_quads(values + (first + l) * count + e + i, count, tiles + (e + i) * lanes + l, lanes);
+  pc_scatter_any_float(values + whole * count, tiles, batch - whole, count, lanes);
 }
 
 void pc_gather_double(const float *tiles, double *values, int64_t batch, int64_t count, int64_t lanes) {

@@ -104,11 +104,14 @@ public struct Plan: Sendable {
     }
   }
 
-  /// Multiply-adds of matrix and convolution work that one example needs in a script.
+  /// Multiply-adds of matrix and convolution work that each example needs in a script; what is done once for all of them, such as
+  /// the norm of the gradient, does not count.
   public func multiplyAdds(in script: [Passage]) -> Int {
     script.reduce(0) { sum, passage in
-      sum + passage.count
-        * program.sections[passage.section].instructions.reduce(0) { $0 + $1.primitive.multiplyAdds }
+      let each = program.sections[passage.section].instructions.filter { instruction in
+        (instruction.operands + instruction.results).contains { program.buffers[$0.buffer].isBatched }
+      }
+      return sum + passage.count * each.reduce(0) { $0 + $1.primitive.multiplyAdds }
     }
   }
 

@@ -113,6 +113,7 @@ public struct Feed: Sendable {
       let each = graph.values[input.value].shape.count
       switch numbers {
       case .floats(let values):
+        if isKnownFinite || isWithin(Float(min(largest, Double(Float.greatestFiniteMagnitude))), values) { break }
         try check(finite: values, input.name, each: each, largest)
       case .doubles(let values):
         try check(finite: values, input.name, each: each, largest)
@@ -133,13 +134,24 @@ public struct Feed: Sendable {
     finite values: [T], _ name: String, each: Int, _ largest: Double
   ) throws(FeedError) {
     guard !isKnownFinite else { return }
-    // All are counted before the first is looked for: such a loop goes many numbers at a time.
     let bound = T(min(largest, Double(T.greatestFiniteMagnitude)))
-    var excess: Int32 = 0
-    values.withUnsafeBufferPointer { for value in $0 { excess &+= value.magnitude <= bound ? 0 : 1 } }
-    guard excess != 0, let place = values.firstIndex(where: { !($0.magnitude <= bound) }) else { return }
+    guard let place = values.firstIndex(where: { !($0.magnitude <= bound) }) else { return }
     throw FeedError(
       "\(name) of example \(place / each) holds \(values[place]); numbers must be finite and at most \(largest)")
+  }
+}
+
+/// Whether no number is beyond ±bound or NaN: sixteen at a time, since a large batch is looked through before each step.
+private func isWithin(_ bound: Float, _ values: [Float]) -> Bool {
+  values.withUnsafeBytes { bytes in
+    let size = MemoryLayout<SIMD16<Float>>.size
+    let whole = bytes.count / size * size
+    var isWithin = SIMDMask<SIMD16<Int32>>(repeating: true)
+    for offset in stride(from: 0, to: whole, by: size) {
+      let numbers = bytes.loadUnaligned(fromByteOffset: offset, as: SIMD16<Float>.self)
+      isWithin = isWithin .& (numbers .<= bound) .& (numbers .>= -bound)
+    }
+    return all(isWithin) && values[(whole / MemoryLayout<Float>.size)...].allSatisfy { $0.magnitude <= bound }
   }
 }
 
