@@ -316,14 +316,14 @@ extension Lowering {
         origin: origin(kernel)))
   }
 
-  /// Takes the last call's alternative from the calls that `lower` makes.
+  /// Takes the last call's alternative from the calls that `lower` makes; none where it makes none.
   mutating func addAlternative(_ lower: (inout Lowering) throws -> Void) rethrows {
     let last = calls.count - 1
     try lower(&self)
     let start = alternatives.count
     alternatives += calls[(last + 1)...]
     calls.removeSubrange((last + 1)...)
-    calls[last].once = start..<alternatives.count
+    if start < alternatives.count { calls[last].once = start..<alternatives.count }
   }
 
   /// `tile` where the result is batched, else `whole`, which must not touch batched numbers.

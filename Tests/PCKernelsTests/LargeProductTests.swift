@@ -50,6 +50,26 @@ import Testing
     }
   }
 
+  /// Weights of which neither rows nor columns are neighbours.
+  @Test(arguments: supportedSets, [1, 2, 8]) func weightsWithGaps(set: CPU.InstructionSet, batch: Int) throws {
+    let (rows, depth) = (260, 301)
+    var dice = Dice(seed: UInt64(batch))
+    var experiment = Experiment(batch: batch)
+    let weights = experiment.buffer(
+      "weights", count: 2 * rows * depth, batched: false, contents: dice.reals(2 * rows * depth, in: -0.1...0.1))
+    let x = experiment.buffer("x", count: depth, batched: true, contents: dice.reals(depth * batch))
+    let y = experiment.buffer("y", count: rows, batched: true, contents: dice.reals(rows * batch))
+    experiment.append(
+      Instruction(
+        .contract(extents: [rows, 1, depth]),
+        operands: [View(buffer: weights, strides: [2 * depth, 0, 2]), View(buffer: x, strides: [0, 0, 1])],
+        results: [View(buffer: y, strides: [1, 0, 0])]))
+    let expected = try experiment.run(on: Reference())[y]
+    let observed = try experiment.run(on: CPU(threads: 2, instructionSet: set, leastShared: 0))[y]
+    let problem = discrepancy(observed, expected) { _ in 1e-5 }
+    #expect(problem == nil, "\(problem ?? "")")
+  }
+
   /// W ← W + α Σ y xᵀ over few examples, of sizes that leave blocks unfilled.
   @Test(arguments: supportedSets, [1, 3, 8, 17, 70]) func updates(set: CPU.InstructionSet, batch: Int) throws {
     for (rows, columns) in [(301, 257), (64, 260), (5, 37)] {
