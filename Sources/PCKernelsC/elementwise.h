@@ -237,13 +237,11 @@ static void elementwise_axis(
   }
 }
 
-/// Threads share the outermost axis out, in multiples of 16 so that no two write to one cache line.
+/// Threads share the outermost axis out.
 static void elementwise(const void *parameters, const pc_work *work) {
   const pc_elementwise *e = parameters;
-  int64_t blocks = (e->axes->count + 15) / 16;
-  int64_t first = 16 * part_start(blocks, work->part, work->parts);
-  int64_t last = 16 * part_start(blocks, work->part + 1, work->parts);
-  if (last > e->axes->count) last = e->axes->count;
+  int64_t first = elements_before(e->axes->count, work->part, work->parts);
+  int64_t last = elements_before(e->axes->count, work->part + 1, work->parts);
   if (first >= last) return;
   elementwise_axis(
       e, row_functions[e->operation], 0, first, last, out_tile(&e->result, work), in_tile(&e->x, work),

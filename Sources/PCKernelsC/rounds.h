@@ -1,11 +1,5 @@
 // Rounds of a repeated section beside one another in the lanes; see `StepsInLanes`.
 
-/// Threads share elements out by whole cache lines.
-INLINE int64_t elements_before(int64_t count, int64_t part, int64_t parts) {
-  const int64_t before = 16 * part_start((count + 15) / 16, part, parts);
-  return before < count ? before : count;
-}
-
 /// Each round sees the same numbers.
 static void spread(const void *parameters, const pc_work *work) {
   const pc_rounds *r = parameters;

@@ -252,3 +252,9 @@ INLINE void finish(
 
 /// The part of `count` that is this thread's.
 INLINE int64_t part_start(int64_t count, int64_t part, int64_t parts) { return count * part / parts; }
+
+/// Where a part begins of elements that threads share out in multiples of 16, so that no two write to one cache line.
+INLINE int64_t elements_before(int64_t count, int64_t part, int64_t parts) {
+  const int64_t before = 16 * part_start((count + 15) / 16, part, parts);
+  return before < count ? before : count;
+}

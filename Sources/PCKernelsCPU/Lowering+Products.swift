@@ -74,8 +74,7 @@ extension Lowering {
   ) throws {
     let isByRows = weights.strides[axes.row] == 1
     guard isByRows || weights.strides[axes.depth] == 1 else { return }
-    // As in `lowerProducts`.
-    let pieces = isByRows ? 4 : 1
+    let pieces = isByRows ? Lowering.pieces : 1
     let resultStrides = [result.strides[axes.row], 1]
     let whole = Operand(place: result.place, strides: resultStrides, isBatched: true, buffer: result.buffer)
     let total = isByRows ? try summed(whole, extents: [rows, lanes], instruction, parts: pieces) : nil
@@ -103,13 +102,11 @@ extension Lowering {
     let kept = Array(extents.dropLast())
     let (depth, xDepth, yDepth) = (extents[kept.count], x.strides[kept.count], y.strides[kept.count])
     let sums = (x.isBatched || y.isBatched) && !result.isBatched
-    // Threads that share a matrix take rows of it, in every product that reads it or writes it: they find in their caches what they
-    // left there. Where the rows are the depth, it goes in pieces, as many for any number of threads.
     let (shorter, longer) = (min(xDepth, yDepth), max(xDepth, yDepth))
     let isByRows =
       lanes([x, y, result]) == 1 && depth >= 64 && shorter <= 1 && longer > 1
       && extents.reduce(1, *) >= Lowering.leastInPieces
-    let pieces = isByRows ? 4 : 1
+    let pieces = isByRows ? Lowering.pieces : 1
     let total =
       sums || isByRows ? try summed(result, extents: kept, instruction, parts: isByRows ? pieces : nil) : nil
     let target = total?.partial ?? result
@@ -133,6 +130,9 @@ extension Lowering {
     }
   }
 
+  /// Threads that share a matrix take rows of it, in every product that reads it or writes it: they find in their caches what
+  /// they left there. Where the rows are the depth, it goes in so many pieces for any number of threads.
+  private static let pieces = 4
   /// Multiply-adds of a product from which on pieces of its depth cost less than they save.
   private static let leastInPieces = 1 << 16
 
