@@ -4,12 +4,11 @@
 // MARK: Convolution and input gradient
 
 INLINE Loops convolution_loops(
-    const pc_convolution *c, const pc_taps *vertical, const pc_taps *horizontal, int64_t unit, int64_t ahead) {
+    const pc_convolution *c, const pc_taps *vertical, const pc_taps *horizontal, int64_t unit) {
   Loops loops = {
       {vertical->count, horizontal->count, c->channels},
       {unit * c->vertical_weight, unit * c->horizontal_weight, unit * c->channel_weight},
-      {c->vertical_source, c->horizontal_source, c->channel_source},
-      ahead};
+      {c->vertical_source, c->horizontal_source, c->channel_source}};
   if (c->channels_innermost) {
     // A row of taps with all channels is one piece where it lies so in both.
     if (c->horizontal_weight == c->channels * c->channel_weight && c->horizontal_source == c->channels * c->channel_source)
@@ -38,12 +37,11 @@ static void convolution(const void *parameters, const pc_work *work) {
         const int64_t rows = panel_start(c->rows, panels, panel + 1) - first;
         const float *weights = c->weights.base + g * c->weights_group + first * c->depth + rows * vertical->weight;
         const float *source = in_tile(&c->source, work) + g * c->source_group + vertical->source;
-        const int64_t ahead = panel + 1 < panels ? rows * c->depth : 0;
         float *result =
             out_tile(&c->result, work) + g * c->result_group + y * c->result_row + first * c->result_channel;
         for (int64_t x = 0; x < c->width; x++) {
           const pc_taps *horizontal = c->horizontal + x, *next = horizontal + 1;
-          const Loops loops = convolution_loops(c, vertical, horizontal, rows, ahead);
+          const Loops loops = convolution_loops(c, vertical, horizontal, rows);
           const float *w = weights + rows * horizontal->weight, *s = source + horizontal->source;
           float *r = result + x * c->result_column;
           if (c->lanes > W) {

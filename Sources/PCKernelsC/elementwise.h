@@ -237,11 +237,15 @@ static void elementwise_axis(
   }
 }
 
-/// Threads share the outermost axis out.
+/// Parts of the outermost axis.
+INLINE int64_t outermost_before(const pc_elementwise *e, const pc_work *work, int64_t part) {
+  return work->rows == 0 ? elements_before(e->axes->count, part, work->parts)
+                         : e->axes->count / work->rows * rows_before(work->rows, part, work->parts);
+}
+
 static void elementwise(const void *parameters, const pc_work *work) {
   const pc_elementwise *e = parameters;
-  int64_t first = elements_before(e->axes->count, work->part, work->parts);
-  int64_t last = elements_before(e->axes->count, work->part + 1, work->parts);
+  const int64_t first = outermost_before(e, work, work->part), last = outermost_before(e, work, work->part + 1);
   if (first >= last) return;
   elementwise_axis(
       e, row_functions[e->operation], 0, first, last, out_tile(&e->result, work), in_tile(&e->x, work),

@@ -14,9 +14,6 @@
 
 typedef struct {
   int64_t count[3], weight[3], source[3];
-  /// How far ahead of the weights in use those lie that are used next, which are fetched in passing: panels follow one
-  /// another, but blocks of their depth do not, and the processor alone does not guess where the next begins.
-  int64_t ahead;
 } Loops;
 
 /// Innermost steps that are written out.
@@ -40,17 +37,15 @@ INLINE void multiply(
   UNROLL for (int r = 0; r < R; r++) {
     UNROLL for (int n = 0; n < N; n++) sum[r][n] = splat(0);
   }
-  const int64_t weight_step = loops->weight[2], step = loops->source[2], ahead = loops->ahead;
+  const int64_t weight_step = loops->weight[2], step = loops->source[2];
   for (int64_t i = 0; i < loops->count[0]; i++) {
     const float *wi = weights + i * loops->weight[0], *si = source + i * loops->source[0];
     for (int64_t j = 0; j < loops->count[1]; j++) {
       const float *w = wi + j * loops->weight[1], *s = si + j * loops->source[1];
       int64_t k = loops->count[2];
       if (weight_step == R)
-        for (; k >= ABREAST; k -= ABREAST, w += ABREAST * R, s += ABREAST * step) {
-          for (int line = 0; line < ABREAST * R; line += 16) __builtin_prefetch(w + ahead + line, 0, 2);
+        for (; k >= ABREAST; k -= ABREAST, w += ABREAST * R, s += ABREAST * step)
           UNROLL for (int u = 0; u < ABREAST; u++) multiply_once(R, N, w + u * R, s + u * step, source_step, sum);
-        }
       for (; k > 0; k--, w += weight_step, s += step) multiply_once(R, N, w, s, source_step, sum);
     }
   }
@@ -164,9 +159,6 @@ static const MicroPair micro_pair[MOST_ROWS + 1] = {
 };
 
 // MARK: Panels
-
-INLINE int64_t panels_of(int64_t rows) { return (rows + MOST_ROWS - 1) / MOST_ROWS; }
-INLINE int64_t panel_start(int64_t rows, int64_t panels, int64_t panel) { return rows * panel / panels; }
 
 INLINE void pack_panel(const pc_pack *p, const int rows, const float *source, float *target) {
   const int64_t row = p->row, step = p->stride2;

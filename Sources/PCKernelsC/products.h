@@ -4,7 +4,7 @@
 
 /// A block of the depth, so that a panel of weights and the source's part of it stay in the first-level cache, and a group
 /// of columns whose part of the source stays in the second.
-enum { whole_depth = 384, depth_block = 256, group_floats = 1 << 14 };
+enum { whole_depth = 1600, depth_block = 1024, group_floats = 1 << 14 };
 
 /// Threads that share one tile take panels of their own.
 static void matrix(const void *parameters, const pc_work *work) {
@@ -31,8 +31,7 @@ static void matrix(const void *parameters, const pc_work *work) {
           int64_t first = panel_start(m->rows, panels, panel);
           int64_t rows = panel_start(m->rows, panels, panel + 1) - first;
           const float *weights = m->weights + m->group[g].weights + first * m->depth + start * rows;
-          const int64_t ahead = panel + 1 < panels ? rows * m->depth : 0;
-          Loops loops = {{1, 1, depth}, {0, 0, rows}, {0, 0, m->source_depth}, ahead};
+          Loops loops = {{1, 1, depth}, {0, 0, rows}, {0, 0, m->source_depth}};
           float *y = result + first * m->result_row;
           if (m->lanes > W) {
             for (int64_t c = 0; c < columns; c++)
@@ -59,6 +58,19 @@ static void matrix(const void *parameters, const pc_work *work) {
         }
       }
     }
+}
+
+/// Panels whose results are worked on together: few enough for what belongs to them to be in the first-level cache.
+enum { panels_by_rows = 4 };
+
+static void product_by_rows(const void *parameters, const pc_work *work) {
+  const pc_by_rows *b = parameters;
+  pc_work own = *work;
+  own.rows = b->rows;
+  own.parts = (panels_of(b->rows) + panels_by_rows - 1) / panels_by_rows;
+  const int64_t last = part_start(own.parts, work->part + 1, work->parts);
+  for (own.part = part_start(own.parts, work->part, work->parts); own.part < last; own.part++)
+    for (int64_t c = 0; c < b->count; c++) b->calls[c].kernel(b->calls[c].parameters, &own);
 }
 
 // MARK: Shared weights, once
@@ -177,12 +189,12 @@ INLINE void outer_block(
       for (int64_t j = 0; j < BLOCK; j++)
         local[r * BLOCK + j] = j < columns ? result[r * o->result_row + j * o->result_column] : 0;
   if (tiles > 0) {
-    const Loops whole = {{tiles, o->depth, o->lanes}, {o->x.tile, x_depth, rows}, {o->y.tile, o->y_depth, BLOCK}, 0};
+    const Loops whole = {{tiles, o->depth, o->lanes}, {o->x.tile, x_depth, rows}, {o->y.tile, o->y_depth, BLOCK}};
     micro_two[rows](&whole, x, y, W, at, step, W, alpha, beta);
     beta = 1;
   }
   if (rest > 0) {
-    const Loops remainder = {{1, o->depth, rest}, {0, x_depth, rows}, {0, o->y_depth, BLOCK}, 0};
+    const Loops remainder = {{1, o->depth, rest}, {0, x_depth, rows}, {0, o->y_depth, BLOCK}};
     micro_two[rows](&remainder, x + tiles * o->x.tile, y + tiles * o->y.tile, W, at, step, W, alpha, beta);
   }
   if (!direct)

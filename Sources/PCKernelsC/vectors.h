@@ -250,6 +250,8 @@ INLINE void finish(
   }
 }
 
+// MARK: Parts
+
 /// The part of `count` that is this thread's.
 INLINE int64_t part_start(int64_t count, int64_t part, int64_t parts) { return count * part / parts; }
 
@@ -257,4 +259,14 @@ INLINE int64_t part_start(int64_t count, int64_t part, int64_t parts) { return c
 INLINE int64_t elements_before(int64_t count, int64_t part, int64_t parts) {
   const int64_t before = 16 * part_start((count + 15) / 16, part, parts);
   return before < count ? before : count;
+}
+
+/// Rows of weights go in panels, as even as can be.
+INLINE int64_t panels_of(int64_t rows) { return (rows + MOST_ROWS - 1) / MOST_ROWS; }
+INLINE int64_t panel_start(int64_t rows, int64_t panels, int64_t panel) { return rows * panel / panels; }
+
+/// The row at which a part of the panels begins.
+INLINE int64_t rows_before(int64_t rows, int64_t part, int64_t parts) {
+  const int64_t panels = panels_of(rows);
+  return panel_start(rows, panels, part_start(panels, part, parts));
 }

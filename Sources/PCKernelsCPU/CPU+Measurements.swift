@@ -16,8 +16,8 @@ extension CPU {
       pc_foreign(
         alpha: 0, beta: 0,
         function: { set, _, _, _, _ in
-          var sink: Float = 0
-          _ = set?.assumingMemoryBound(to: pc_set.self).pointee.exercise(100_000, &sink)
+          var value: Float = 0
+          _ = set?.assumingMemoryBound(to: pc_set.self).pointee.exercise(100_000, &value)
         }, context: UnsafeMutableRawPointer(mutating: set))
     ])
     let calls = CArray([
@@ -30,8 +30,8 @@ extension CPU {
       alone: false, calls: calls.base, spans: spans.base, phases: phases.base, blocks: blocks.base, block_count: 1,
       tiles: 1, lanes: 1, batch: 1, coefficients: zero.base, scratch: nil, scratch_stride: 0, notes: nil,
       note_capacity: 0, note_counts: nil)
-    var sink: Float = 0
-    let operations = set.pointee.exercise(1, &sink) * Double(rounds) * Double(threads)
+    var value: Float = 0
+    let operations = set.pointee.exercise(1, &value) * Double(rounds) * Double(threads)
     return best(seconds: seconds) {
       pool.run(script)
       return operations

@@ -12,9 +12,17 @@ struct ElementRegion {
   private var hasRows = false
   private var accesses: [Int: [Access]] = [:]
 
+  init() {}
+
+  /// With what a product has just written, element by element.
+  init(of product: ProductRun) {
+    count = product.result.count
+    accesses[product.result.buffer] = [Access(numbers: product.result, isWrite: true)]
+  }
+
   /// Adds a call where the region stays one.
   mutating func add(_ index: Int, _ run: ElementRun) -> Bool {
-    guard calls.isEmpty || run.result.count == count else { return false }
+    guard accesses.isEmpty || run.result.count == count else { return false }
     let new = [Access(numbers: run.result, isWrite: true)] + run.operands.map { Access(numbers: $0, isWrite: false) }
     for access in new {
       for other in (accesses[access.numbers.buffer] ?? []) + new where other.numbers.buffer == access.numbers.buffer {

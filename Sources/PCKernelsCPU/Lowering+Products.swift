@@ -45,6 +45,8 @@ extension Lowering {
       pc_group(
         weights: Int64((position[offsets[$0]] ?? 0) * size), source: Int64(sources[$0]), result: Int64(results[$0]))
     }
+    let hasRows = groups.count == 1 && extents[columnAxis] == 1 && result.strides[rowAxis] == lanes
+    let start = result.place.base - buffers[result.buffer].base + Int(groups[0].result)
     call(
       PC_KERNEL_MATRIX,
       pc_matrix(
@@ -54,7 +56,11 @@ extension Lowering {
         source: source.place, result: result.place, source_column: Int64(source.strides[columnAxis]),
         source_depth: Int64(source.strides[depthAxis]), result_row: Int64(result.strides[rowAxis]),
         result_column: Int64(result.strides[columnAxis])),
-      .tile, reads: [source], writes: [result], packs: weights.packs)
+      .tile, reads: [source], writes: [result], packs: weights.packs,
+      product: hasRows
+        ? ProductRun(
+          result: ElementRun.Numbers(buffer: result.buffer, start: start, count: extents[rowAxis] * lanes),
+          rows: extents[rowAxis]) : nil)
     if tiles == 1, lanes == Int(set.pointee.width), groups.count == 1, extents[columnAxis] == 1,
       size >= Lowering.leastInPieces
     {

@@ -24,6 +24,8 @@ struct Call {
   /// Of an elementwise function that works through neighbouring numbers: how many, and where those of the result and the
   /// operands begin.
   var run: ElementRun?
+  /// Of a product whose rows follow one another.
+  var product: ProductRun?
   /// Packed weights that must be up to date, by their index in `Lowering.packs`.
   var packs: [Int] = []
   /// Calls that do the same without packed weights, by their index in `Lowering.alternatives`: for what is done once.
@@ -52,6 +54,12 @@ struct ElementRun {
 
   /// Whether the kernel works through one row, and so any part of it.
   var isOneRow: Bool { operands.allSatisfy { $0.count == 1 || $0.count == result.count } }
+}
+
+/// What elementwise functions must match to follow a product row by row.
+struct ProductRun {
+  var result: ElementRun.Numbers
+  var rows: Int
 }
 
 /// Turns the instructions of a program into calls of C kernels: chooses the kernel, works out strides in floats, and
@@ -140,6 +148,7 @@ struct Lowering {
           try lower(instruction)
         }
       }
+      calls.replaceSubrange(start..., with: byRows(calls[start...]))
       sections.append(start..<calls.count)
     }
   }
@@ -301,7 +310,7 @@ extension Lowering {
 
   mutating func call<T>(
     _ kernel: pc_kernel_name, _ parameters: T, _ kind: Call.Kind, reads: [Operand], writes: [Operand],
-    packs: [Int] = [], run: ElementRun? = nil
+    packs: [Int] = [], run: ElementRun? = nil, product: ProductRun? = nil
   ) {
     calls.append(
       Call(
@@ -312,8 +321,8 @@ extension Lowering {
           PC_KERNEL_MATRIX_ONCE,
           PC_KERNEL_SPREAD, PC_KERNEL_COURSE, PC_KERNEL_LAST_ROUND,
         ].contains(kernel),
-        reads: Set(reads.map(\.buffer)), writes: Set(writes.map(\.buffer)), run: run, packs: packs,
-        origin: origin(kernel)))
+        reads: Set(reads.map(\.buffer)), writes: Set(writes.map(\.buffer)), run: run, product: product,
+        packs: packs, origin: origin(kernel)))
   }
 
   /// Takes the last call's alternative from the calls that `lower` makes; none where it makes none.

@@ -30,11 +30,20 @@ typedef struct {
 typedef struct {
   int64_t tile, live;
   int64_t part, parts;
+  /// Where it is not 0: a part is not so many of the elements, but the panels of so many rows.
+  int64_t rows;
   const float *coefficients;
   float *scratch;
 } pc_work;
 
 typedef void (*pc_kernel)(const void *parameters, const pc_work *work);
+
+typedef struct {
+  pc_kernel kernel;
+  const void *parameters;
+  /// Among calls that all threads run together: one that only the first thread may run.
+  bool alone;
+} pc_call;
 
 // MARK: Parameters of the kernels
 //
@@ -141,6 +150,14 @@ typedef struct {
   pc_place source, result;
   int64_t source_column, source_depth, result_row, result_column;
 } pc_matrix;
+
+/// A product (`pc_matrix` with one group and one column) and the elementwise functions that follow it on its result, some panels of
+/// rows at a time. The outermost axis of the functions counts the rows, or the elements of all of them.
+typedef struct {
+  int64_t rows;
+  int64_t count;
+  const pc_call *calls;
+} pc_by_rows;
 
 /// `result[row] = Σ_k weights[row, k] · source[k]` for one vector of lanes, with the weights as they lie: neighbours along the rows
 /// or along the depth. Where the rows are neighbours, the depth goes in pieces with a result each.
@@ -298,7 +315,7 @@ typedef struct {
 
 typedef enum {
   PC_KERNEL_ELEMENTWISE, PC_KERNEL_RECURRENCE, PC_KERNEL_REDUCE, PC_KERNEL_PRODUCTS, PC_KERNEL_PACK, PC_KERNEL_MATRIX,
-  PC_KERNEL_MATRIX_ONCE, PC_KERNEL_TRANSPOSE,
+  PC_KERNEL_BY_ROWS, PC_KERNEL_MATRIX_ONCE, PC_KERNEL_TRANSPOSE,
   PC_KERNEL_OUTER, PC_KERNEL_CONVOLUTION, PC_KERNEL_CONVOLUTION_ANY, PC_KERNEL_FILTER_GRADIENT,
   PC_KERNEL_FILTER_GRADIENT_ANY, PC_KERNEL_MAX_POOL, PC_KERNEL_MAX_POOL_GRADIENT, PC_KERNEL_ONE_HOT,
   PC_KERNEL_GATHER, PC_KERNEL_GATHER_GRADIENT,
@@ -315,8 +332,9 @@ typedef struct {
   int64_t block;
   /// Floats of scratch memory that a filter gradient takes for each tap.
   int64_t scratch_per_tap;
-  /// Runs fused multiply-adds on registers, `rounds` rounds, and returns how many floating-point operations that was.
-  double (*exercise)(int64_t rounds, float *sink);
+  /// Runs fused multiply-adds on registers, `rounds` rounds from `value` on, and returns how many floating-point operations that
+  /// was.
+  double (*exercise)(int64_t rounds, float *value);
 } pc_set;
 
 typedef enum { PC_AVX512, PC_AVX2, PC_PORTABLE } pc_set_name;
@@ -327,13 +345,6 @@ const pc_set *pc_find_set(pc_set_name name);
 pc_kernel pc_kernel_of(const pc_set *set, pc_kernel_name name);
 
 // MARK: Running
-
-typedef struct {
-  pc_kernel kernel;
-  const void *parameters;
-  /// Among calls that all threads run together: one that only the first thread may run.
-  bool alone;
-} pc_call;
 
 /// Calls `first ..< first + count`, the whole of them `repeat` times. With `parts` > 1 they are elementwise functions over
 /// the same elements, and all repetitions of one part of the elements are done, in the cache, before the next part's.

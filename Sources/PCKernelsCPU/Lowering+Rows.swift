@@ -1,0 +1,65 @@
+import PCKernels
+import PCKernelsC
+
+/// Products with what follows on their results.
+extension Lowering {
+  /// Elementwise functions whose last dependence is a product, and that match its result element by element, are made with it
+  /// some rows at a time: a layer's bias, activation, error and slope find the product still in the first-level cache, and none
+  /// of them passes over memory on its own.
+  ///
+  /// Each moves forward to the product, past calls that it does not depend on; what each computes stays the same.
+  mutating func byRows(_ section: ArraySlice<Call>) -> [Call] {
+    /// Products and what follows them, by the product's index.
+    var groups: [Int: (region: ElementRegion, rows: Int)] = [:]
+    /// Of a call that follows a product, the product; of any other the call itself.
+    var leaders: [Int: Int] = [:]
+    var writer: [Int: Int] = [:]
+    var readers: [Int: [Int]] = [:]
+    for (index, call) in zip(section.indices, section) {
+      leaders[index] = index
+      let accessed = call.reads.union(call.writes)
+      if let run = call.run {
+        let before = accessed.compactMap { writer[$0] } + call.writes.flatMap { readers[$0] ?? [] }
+        if let leader = before.compactMap({ leaders[$0] }).max(), var group = groups[leader],
+          run.matches(rows: group.rows), section[leader].reads.isDisjoint(with: call.writes),
+          group.region.add(index, run)
+        {
+          leaders[index] = leader
+          groups[leader] = group
+        }
+      } else if let product = call.product, call.once == nil {
+        groups[index] = (ElementRegion(of: product), product.rows)
+      }
+      for buffer in call.reads { readers[buffer, default: []].append(index) }
+      for buffer in call.writes { (writer[buffer], readers[buffer]) = (index, []) }
+    }
+    return section.indices.compactMap { index in
+      guard leaders[index] == index else { return nil }
+      guard let group = groups[index], !group.region.calls.isEmpty else { return section[index] }
+      return byRows(section[index], group.region.calls.map { section[$0] }, rows: group.rows)
+    }
+  }
+
+  private mutating func byRows(_ product: Call, _ others: [Call], rows: Int) -> Call {
+    let calls = ([product] + others).map { pc_call(kernel: $0.kernel, parameters: $0.parameters, alone: false) }
+    var all = product
+    all.kernel = pc_kernel_of(set, PC_KERNEL_BY_ROWS)
+    all.parameters = UnsafeRawPointer(
+      array([pc_by_rows(rows: Int64(rows), count: Int64(calls.count), calls: array(calls))]))
+    all.product = nil
+    for call in others {
+      all.reads.formUnion(call.reads)
+      all.writes.formUnion(call.writes)
+      all.origin.operation += " + \(call.origin.operation)"
+      all.origin.byteCount += call.origin.byteCount
+    }
+    return all
+  }
+}
+
+extension ElementRun {
+  /// Whether its outermost axis counts rows of equally many elements, or all of their elements.
+  fileprivate func matches(rows: Int) -> Bool {
+    operands.allSatisfy { [1, rows, result.count].contains($0.count) }
+  }
+}
