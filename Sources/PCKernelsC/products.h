@@ -203,6 +203,51 @@ INLINE void outer_block(
         result[r * o->result_row + j * o->result_column] = local[r * BLOCK + j];
 }
 
+/// R rows of the result from `depth` examples, end to end: of so few the result is the largest part, and waits for nothing but its own
+/// lines. `x` has the examples' numbers for the rows, alpha times.
+INLINE void outer_rows(
+    const int R, int64_t depth, int64_t blocks, const float *x, const float *y, int64_t y_block, float *result,
+    int64_t result_row, float beta) {
+  for (int64_t block = 0; block < blocks; block++, y += y_block, result += BLOCK) {
+    V sum[MOST_ROWS][2];
+    UNROLL for (int r = 0; r < R; r++) {
+      float *at = result + r * result_row;
+      __builtin_prefetch(at + 4 * BLOCK, 1, 3);
+      UNROLL for (int n = 0; n < 2; n++) sum[r][n] = beta == 0 ? splat(0) : beta * load(at + n * W);
+    }
+    for (int64_t k = 0; k < depth; k++) multiply_once(R, 2, x + k * R, y + k * BLOCK, W, sum);
+    UNROLL for (int r = 0; r < R; r++) {
+      UNROLL for (int n = 0; n < 2; n++) store(result + r * result_row + n * W, sum[r][n]);
+    }
+  }
+}
+
+/// Examples up to which the result is worked on row by row.
+enum { few = 16 };
+
+/// As many blocks of columns as are whole, of a panel of rows and a single tile.
+static void outer_of_few(
+    const pc_outer *o, int64_t rows, int64_t blocks, const float *x, const float *y, float *result, float alpha,
+    float beta) {
+  float scaled[few * MOST_ROWS];
+  for (int64_t i = 0; i < o->batch * rows; i++) scaled[i] = alpha * x[i];
+  const int64_t next = o->lanes * BLOCK;
+  switch (rows) {
+  case 1: outer_rows(1, o->batch, blocks, scaled, y, next, result, o->result_row, beta); break;
+  case 2: outer_rows(2, o->batch, blocks, scaled, y, next, result, o->result_row, beta); break;
+  case 3: outer_rows(3, o->batch, blocks, scaled, y, next, result, o->result_row, beta); break;
+  case 4: outer_rows(4, o->batch, blocks, scaled, y, next, result, o->result_row, beta); break;
+#if MOST_ROWS > 4
+  case 5: outer_rows(5, o->batch, blocks, scaled, y, next, result, o->result_row, beta); break;
+  case 6: outer_rows(6, o->batch, blocks, scaled, y, next, result, o->result_row, beta); break;
+#endif
+#if MOST_ROWS > 6
+  case 7: outer_rows(7, o->batch, blocks, scaled, y, next, result, o->result_row, beta); break;
+  default: outer_rows(8, o->batch, blocks, scaled, y, next, result, o->result_row, beta); break;
+#endif
+  }
+}
+
 /// Depth that is contracted before the result is visited again: what is read of it then fits the second-level cache.
 enum { outer_depth = 512 };
 /// Depth up to which a row of blocks of the result is worked on together.
@@ -217,6 +262,19 @@ static void outer(const void *parameters, const pc_work *work) {
   const int64_t panels = panels_of(o->rows);
   const int64_t first_panel = part_start(panels, work->part, work->parts);
   const int64_t last_panel = part_start(panels, work->part + 1, work->parts);
+  if (o->batch <= few && o->batch <= o->lanes && o->depth == 1 && o->result_column == 1) {
+    const int64_t blocks = o->columns / BLOCK;
+    for (int64_t g = 0; g < o->groups; g++)
+      for (int64_t panel = first_panel; panel < last_panel; panel++) {
+        const int64_t row = panel_start(o->rows, panels, panel), rows = panel_start(o->rows, panels, panel + 1) - row;
+        outer_of_few(
+            o, rows, blocks, o->x.base + o->group[g].weights + row * o->lanes, o->y.base + o->group[g].source,
+            o->result + o->group[g].result + row * o->result_row, alpha, beta);
+        if (blocks * BLOCK < o->columns)
+          outer_block(o, o->group + g, row, rows, blocks * BLOCK, 0, full, rest, alpha, beta);
+      }
+    return;
+  }
   const int64_t each = o->depth * o->lanes;
   const int64_t chunk = each > 0 && each < outer_depth ? outer_depth / each : 1;
   for (int64_t g = 0; g < o->groups; g++)
