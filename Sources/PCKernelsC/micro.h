@@ -185,9 +185,9 @@ INLINE void pack_steps(const int rows, const int64_t steps, const float *source,
   for (int64_t k = 0; k < steps; k++) memcpy(target + k * rows, source + k * step, sizeof(float) * (size_t)rows);
 }
 
-static void pack_rows(const pc_pack *p, const int64_t panels, int64_t first, int64_t last, const pc_work *work) {
-  const float *source = in_tile(&p->source, work);
-  float *target = out_tile(&p->target, work);
+static void pack_rows(
+    const pc_pack *p, const int64_t panels, int64_t first, int64_t last, const float *source, float *target) {
+  const int64_t first_row = panel_start(p->rows, panels, first);
   const int64_t least = p->rows / panels, left = p->rows % panels;
   int64_t depth = p->start;
   for (int64_t i = 0; i < p->count0; i++)
@@ -201,7 +201,7 @@ static void pack_rows(const pc_pack *p, const int64_t panels, int64_t first, int
           over += left;
           rows = least + (over >= panels);
           if (over >= panels) over -= panels;
-          float *to = target + row * p->depth + depth * rows;
+          float *to = target + (row - first_row) * p->depth + depth * rows;
           if (rows == MOST_ROWS)
             pack_steps(MOST_ROWS, steps, at + row, p->stride2, to);
           else
@@ -212,29 +212,36 @@ static void pack_rows(const pc_pack *p, const int64_t panels, int64_t first, int
       }
 }
 
-static void pack(const void *parameters, const pc_work *work) {
-  const pc_pack *p = parameters;
-  int64_t panels = panels_of(p->rows);
-  int64_t panel = part_start(panels, work->part, work->parts);
-  int64_t last = part_start(panels, work->part + 1, work->parts);
+/// Panels `first ..< last`, to `target` and on.
+static void pack_panels(
+    const pc_pack *p, int64_t panels, int64_t first, int64_t last, const float *source, float *target) {
   if (p->row == 1) {
-    pack_rows(p, panels, panel, last, work);
+    pack_rows(p, panels, first, last, source, target);
     return;
   }
-  for (; panel < last; panel++) {
-    int64_t first = panel_start(p->rows, panels, panel);
-    int64_t rows = panel_start(p->rows, panels, panel + 1) - first;
-    const float *source = in_tile(&p->source, work) + first * p->row;
-    float *target = out_tile(&p->target, work) + first * p->depth + p->start * rows;
+  for (int64_t panel = first; panel < last; panel++) {
+    const int64_t row = panel_start(p->rows, panels, panel), rows = panel_start(p->rows, panels, panel + 1) - row;
+    const float *from = source + row * p->row;
+    float *to = target + p->start * rows;
     switch (rows) {
-    case 1: pack_panel(p, 1, source, target); break;
-    case 2: pack_panel(p, 2, source, target); break;
-    case 3: pack_panel(p, 3, source, target); break;
-    case 4: pack_panel(p, 4, source, target); break;
-    case 5: pack_panel(p, 5, source, target); break;
-    case 6: pack_panel(p, 6, source, target); break;
-    case 7: pack_panel(p, 7, source, target); break;
-    default: pack_panel(p, 8, source, target); break;
+    case 1: pack_panel(p, 1, from, to); break;
+    case 2: pack_panel(p, 2, from, to); break;
+    case 3: pack_panel(p, 3, from, to); break;
+    case 4: pack_panel(p, 4, from, to); break;
+    case 5: pack_panel(p, 5, from, to); break;
+    case 6: pack_panel(p, 6, from, to); break;
+    case 7: pack_panel(p, 7, from, to); break;
+    default: pack_panel(p, 8, from, to); break;
     }
+    target += rows * p->depth;
   }
+}
+
+static void pack(const void *parameters, const pc_work *work) {
+  const pc_pack *p = parameters;
+  const int64_t panels = panels_of(p->rows);
+  const int64_t first = part_start(panels, work->part, work->parts);
+  const int64_t last = part_start(panels, work->part + 1, work->parts);
+  float *target = out_tile(&p->target, work) + panel_start(p->rows, panels, first) * p->depth;
+  pack_panels(p, panels, first, last, in_tile(&p->source, work), target);
 }

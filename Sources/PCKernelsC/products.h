@@ -6,13 +6,11 @@
 /// of columns whose part of the source stays in the second.
 enum { whole_depth = 1600, depth_block = 1024, group_floats = 1 << 14 };
 
-/// Threads that share one tile take panels of their own.
-static void matrix(const void *parameters, const pc_work *work) {
-  const pc_matrix *m = parameters;
+/// Some panels of the rows; their weights lie at `first_weights` and on.
+static void matrix_panels(
+    const pc_matrix *m, const pc_work *work, int64_t first_panel, int64_t last_panel, const float *first_weights) {
   const float alpha = work->coefficients[m->alpha];
-  const int64_t panels = panels_of(m->rows);
-  const int64_t first_panel = part_start(panels, work->part, work->parts);
-  const int64_t last_panel = part_start(panels, work->part + 1, work->parts);
+  const int64_t panels = panels_of(m->rows), first_row = panel_start(m->rows, panels, first_panel);
   const int64_t blocks = m->depth > whole_depth ? (m->depth + depth_block - 1) / depth_block : 1;
   // Columns go in pairs where one does not fill two vectors.
   const int64_t fitting = group_floats / (m->lanes * (m->depth / blocks + 1)) / 2 * 2;
@@ -30,7 +28,7 @@ static void matrix(const void *parameters, const pc_work *work) {
         for (int64_t panel = first_panel; panel < last_panel; panel++) {
           int64_t first = panel_start(m->rows, panels, panel);
           int64_t rows = panel_start(m->rows, panels, panel + 1) - first;
-          const float *weights = m->weights + m->group[g].weights + first * m->depth + start * rows;
+          const float *weights = first_weights + m->group[g].weights + (first - first_row) * m->depth + start * rows;
           Loops loops = {{1, 1, depth}, {0, 0, rows}, {0, 0, m->source_depth}};
           float *y = result + first * m->result_row;
           if (m->lanes > W) {
@@ -60,23 +58,59 @@ static void matrix(const void *parameters, const pc_work *work) {
     }
 }
 
+/// Threads that share one tile take panels of their own.
+static void matrix(const void *parameters, const pc_work *work) {
+  const pc_matrix *m = parameters;
+  const int64_t panels = panels_of(m->rows);
+  const int64_t first = part_start(panels, work->part, work->parts);
+  const int64_t last = part_start(panels, work->part + 1, work->parts);
+  matrix_panels(m, work, first, last, m->weights + panel_start(m->rows, panels, first) * m->depth);
+}
+
+INLINE void make_followers(const pc_followers *followers, const pc_work *work) {
+  for (int64_t c = 0; c < followers->count; c++) followers->calls[c].kernel(followers->calls[c].parameters, work);
+}
+
 /// Panels whose results are worked on together: few enough for what belongs to them to be in the first-level cache.
 enum { panels_by_rows = 4 };
 
-static void product_by_rows(const void *parameters, const pc_work *work) {
-  const pc_by_rows *b = parameters;
+static void matrix_by_rows(const void *parameters, const pc_work *work) {
+  const pc_matrix_by_rows *b = parameters;
   pc_work own = *work;
-  own.rows = b->rows;
-  own.parts = (panels_of(b->rows) + panels_by_rows - 1) / panels_by_rows;
+  own.rows = b->matrix->rows;
+  own.parts = (panels_of(own.rows) + panels_by_rows - 1) / panels_by_rows;
   const int64_t last = part_start(own.parts, work->part + 1, work->parts);
-  for (own.part = part_start(own.parts, work->part, work->parts); own.part < last; own.part++)
-    for (int64_t c = 0; c < b->count; c++) b->calls[c].kernel(b->calls[c].parameters, &own);
+  for (own.part = part_start(own.parts, work->part, work->parts); own.part < last; own.part++) {
+    matrix(b->matrix, &own);
+    make_followers(&b->followers, &own);
+  }
+}
+
+/// To pack all weights first would write them to memory and read them from there again; some panels at a time stay in the cache.
+static void matrix_once_for_all(const void *parameters, const pc_work *work) {
+  const pc_matrix_once_for_all *a = parameters;
+  const pc_matrix *m = &a->matrix;
+  const int64_t panels = panels_of(m->rows), fitting = PC_PACKED_AT_ONCE / (MOST_ROWS * m->depth);
+  const int64_t each = fitting > 1 ? fitting : 1;
+  pc_work own = *work;
+  own.rows = m->rows;
+  // As many parts for every thread.
+  own.parts = ((panels + each - 1) / each + work->parts - 1) / work->parts * work->parts;
+  const int64_t end = part_start(own.parts, work->part + 1, work->parts);
+  for (own.part = part_start(own.parts, work->part, work->parts); own.part < end; own.part++) {
+    const int64_t first = part_start(panels, own.part, own.parts), last = part_start(panels, own.part + 1, own.parts);
+    pack_panels(&a->pack, panels, first, last, a->pack.source.base, work->scratch);
+    for (own.tile = 0; own.tile < a->tiles; own.tile++) {
+      matrix_panels(m, &own, first, last, work->scratch);
+      make_followers(&a->followers, &own);
+    }
+  }
 }
 
 // MARK: Shared weights, once
 //
-// To pack weights costs about as much as to multiply them by one vector. What is not used again is read as it lies, each row
-// from end to end, by the thread that also updates it.
+// To pack weights costs about as much as to multiply them by one vector of lanes. What such a batch does not use again is read as it
+// lies, each row from end to end, by the thread that also updates it.
 
 enum { once_depth = 6, once_abreast = 4, once_rows = 12 };
 

@@ -45,31 +45,50 @@ extension Lowering {
       pc_group(
         weights: Int64((position[offsets[$0]] ?? 0) * size), source: Int64(sources[$0]), result: Int64(results[$0]))
     }
-    let hasRows = groups.count == 1 && extents[columnAxis] == 1 && result.strides[rowAxis] == lanes
+    let matrix = pc_matrix(
+      alpha: coefficient(instruction.alpha), beta: coefficient(instruction.beta), lanes: Int64(lanes),
+      groups: Int64(groups.count), group: array(groups), rows: Int64(extents[rowAxis]),
+      columns: Int64(extents[columnAxis]), depth: Int64(extents[depthAxis]), weights: weights.memory.base,
+      source: source.place, result: result.place, source_column: Int64(source.strides[columnAxis]),
+      source_depth: Int64(source.strides[depthAxis]), result_row: Int64(result.strides[rowAxis]),
+      result_column: Int64(result.strides[columnAxis]))
+    let isVector = groups.count == 1 && extents[columnAxis] == 1
     let start = result.place.base - buffers[result.buffer].base + Int(groups[0].result)
+    let product =
+      isVector && result.strides[rowAxis] == lanes
+      ? ProductRun(
+        result: ElementRun.Numbers(buffer: result.buffer, start: start, count: extents[rowAxis] * lanes),
+        rows: extents[rowAxis]) : nil
     call(
-      PC_KERNEL_MATRIX,
-      pc_matrix(
-        alpha: coefficient(instruction.alpha), beta: coefficient(instruction.beta), lanes: Int64(lanes),
-        groups: Int64(groups.count), group: array(groups), rows: Int64(extents[rowAxis]),
-        columns: Int64(extents[columnAxis]), depth: Int64(extents[depthAxis]), weights: weights.memory.base,
-        source: source.place, result: result.place, source_column: Int64(source.strides[columnAxis]),
-        source_depth: Int64(source.strides[depthAxis]), result_row: Int64(result.strides[rowAxis]),
-        result_column: Int64(result.strides[columnAxis])),
-      .tile, reads: [source], writes: [result], packs: weights.packs,
-      product: hasRows
-        ? ProductRun(
-          result: ElementRun.Numbers(buffer: result.buffer, start: start, count: extents[rowAxis] * lanes),
-          rows: extents[rowAxis]) : nil)
-    if tiles == 1, lanes == Int(set.pointee.width), groups.count == 1, extents[columnAxis] == 1,
-      size >= Lowering.leastInPieces
-    {
-      try addAlternative {
+      PC_KERNEL_MATRIX, matrix, .tile, reads: [source], writes: [result], packs: weights.packs, product: product)
+    guard isVector, size >= Lowering.leastInPieces else { return }
+    try addAlternative {
+      if $0.tiles == 1, $0.lanes == Int($0.set.pointee.width) {
         try $0.lowerOnce(
           instruction, weightView, source, result, rows: extents[rowAxis], depth: extents[depthAxis],
           axes: (rowAxis, depthAxis))
+      } else if let product, size >= Lowering.leastForAll,
+        $0.tiles * $0.lanes * extents[depthAxis] <= Lowering.mostForAll
+      {
+        $0.lowerOnceForAll(matrix, product, weightView, axes: (rowAxis, depthAxis), source, result)
       }
     }
+  }
+
+  /// A product that is made once, for all tiles with weights that each thread packs as it goes.
+  private mutating func lowerOnceForAll(
+    _ matrix: pc_matrix, _ product: ProductRun, _ weights: View, axes: (row: Int, depth: Int), _ source: Operand,
+    _ result: Operand
+  ) {
+    reserveScratch(max(Int(PC_PACKED_AT_ONCE), Int(PC_MOST_ROWS) * Int(matrix.depth)))
+    let pack = pc_pack(
+      source: operand(weights).place, target: pc_place(), rows: matrix.rows, row: Int64(weights.strides[axes.row]),
+      depth: matrix.depth, start: 0, count0: 1, count1: 1, count2: matrix.depth, stride0: 0, stride1: 0,
+      stride2: Int64(weights.strides[axes.depth]))
+    call(
+      PC_KERNEL_MATRIX_ONCE_FOR_ALL,
+      pc_matrix_once_for_all(matrix: matrix, pack: pack, tiles: Int64(tiles), followers: pc_followers()),
+      .together, reads: [source, operand(weights)], writes: [result], product: product)
   }
 
   /// A product that is made once, with weights as they lie; nothing where these are neighbours neither along the rows nor
@@ -94,7 +113,7 @@ extension Lowering {
         result: total?.partial.place.base ?? result.place.base, source: source.place.base,
         source_depth: Int64(source.strides[axes.depth]),
         result_row: Int64(isByRows ? lanes : result.strides[axes.row])),
-      .tile, reads: [source], writes: [total?.partial ?? result])
+      .tile, reads: [source, operand(weights)], writes: [total?.partial ?? result])
     if let total {
       call(PC_KERNEL_COMBINE, total.combine, .together, reads: [total.partial], writes: [result])
     }
@@ -139,6 +158,10 @@ extension Lowering {
   /// Threads that share a matrix take rows of it, in every product that reads it or writes it: they find in their caches what
   /// they left there. Where the rows are the depth, it goes in so many pieces for any number of threads.
   private static let pieces = 4
+  /// Weights that are better packed by parts, since all of them would leave the caches before they are used: threads meet for it. The
+  /// source of all tiles should fit the second-level cache while one part of the rows after the other is made of it.
+  private static let leastForAll = 1 << 17
+  private static let mostForAll = 1 << 17
   /// Multiply-adds of a product from which on pieces of its depth cost less than they save.
   private static let leastInPieces = 1 << 16
 

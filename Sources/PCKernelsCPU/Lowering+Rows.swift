@@ -27,7 +27,7 @@ extension Lowering {
           leaders[index] = leader
           groups[leader] = group
         }
-      } else if let product = call.product, call.once == nil {
+      } else if let product = call.product, takesFollowers(call) {
         groups[index] = (ElementRegion(of: product), product.rows)
       }
       for buffer in call.reads { readers[buffer, default: []].append(index) }
@@ -36,22 +36,44 @@ extension Lowering {
     return section.indices.compactMap { index in
       guard leaders[index] == index else { return nil }
       guard let group = groups[index], !group.region.calls.isEmpty else { return section[index] }
-      return byRows(section[index], group.region.calls.map { section[$0] }, rows: group.rows)
+      return byRows(section[index], group.region.calls.map { section[$0] })
     }
   }
 
-  private mutating func byRows(_ product: Call, _ others: [Call], rows: Int) -> Call {
-    let calls = ([product] + others).map { pc_call(kernel: $0.kernel, parameters: $0.parameters, alone: false) }
-    var all = product
-    all.kernel = pc_kernel_of(set, PC_KERNEL_BY_ROWS)
-    all.parameters = UnsafeRawPointer(
-      array([pc_by_rows(rows: Int64(rows), count: Int64(calls.count), calls: array(calls))]))
-    all.product = nil
-    for call in others {
-      all.reads.formUnion(call.reads)
-      all.writes.formUnion(call.writes)
-      all.origin.operation += " + \(call.origin.operation)"
-      all.origin.byteCount += call.origin.byteCount
+  /// Whether what the call is replaced by where it is made once takes functions that follow it, too.
+  private func takesFollowers(_ call: Call) -> Bool {
+    guard let once = call.once else { return true }
+    return alternatives[once].allSatisfy { $0.product != nil }
+  }
+
+  private mutating func byRows(_ product: Call, _ others: [Call]) -> Call {
+    let followers = pc_followers(
+      count: Int64(others.count),
+      calls: array(others.map { pc_call(kernel: $0.kernel, parameters: $0.parameters, alone: false) }))
+    func joined(_ call: Call, _ kernel: pc_kernel_name, _ parameters: UnsafeRawPointer) -> Call {
+      var all = call
+      all.kernel = pc_kernel_of(set, kernel)
+      all.parameters = parameters
+      all.product = nil
+      for other in others {
+        all.reads.formUnion(other.reads)
+        all.writes.formUnion(other.writes)
+        all.origin.operation += " + \(other.origin.operation)"
+        all.origin.byteCount += other.origin.byteCount
+      }
+      return all
+    }
+    let matrix = product.parameters.assumingMemoryBound(to: pc_matrix.self)
+    var all = joined(
+      product, PC_KERNEL_MATRIX_BY_ROWS,
+      UnsafeRawPointer(array([pc_matrix_by_rows(matrix: matrix, followers: followers)])))
+    if let once = product.once {
+      all.once = addAlternatives(
+        alternatives[once].map { call in
+          var parameters = call.parameters.load(as: pc_matrix_once_for_all.self)
+          parameters.followers = followers
+          return joined(call, PC_KERNEL_MATRIX_ONCE_FOR_ALL, UnsafeRawPointer(array([parameters])))
+        })
     }
     return all
   }

@@ -28,7 +28,7 @@ struct Call {
   var product: ProductRun?
   /// Packed weights that must be up to date, by their index in `Lowering.packs`.
   var packs: [Int] = []
-  /// Calls that do the same without packed weights, by their index in `Lowering.alternatives`: for what is done once.
+  /// Calls that do the same with weights as they lie, by their index in `Lowering.alternatives`: for what is done once.
   var once: Range<Int>?
   /// What profiles say of it.
   var origin = Profile.Call()
@@ -329,10 +329,14 @@ extension Lowering {
   mutating func addAlternative(_ lower: (inout Lowering) throws -> Void) rethrows {
     let last = calls.count - 1
     try lower(&self)
-    let start = alternatives.count
-    alternatives += calls[(last + 1)...]
+    let made = Array(calls[(last + 1)...])
     calls.removeSubrange((last + 1)...)
-    if start < alternatives.count { calls[last].once = start..<alternatives.count }
+    if !made.isEmpty { calls[last].once = addAlternatives(made) }
+  }
+
+  mutating func addAlternatives(_ calls: [Call]) -> Range<Int> {
+    alternatives += calls
+    return (alternatives.count - calls.count)..<alternatives.count
   }
 
   /// `tile` where the result is batched, else `whole`, which must not touch batched numbers.

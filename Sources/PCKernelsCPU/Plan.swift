@@ -20,7 +20,7 @@ final class Plan {
   ///   - sharesTile: whether there is one tile for several threads, who then share out the products of each section that
   ///     has enough of them.
   init(_ script: [Passage], calls: Calls, leastShared: Int, sharesTile: Bool) {
-    var builder = PlanBuilder(calls: calls, leastInTile: sharesTile ? leastShared : nil)
+    var builder = PlanBuilder(calls: calls, script: script, leastInTile: sharesTile ? leastShared : nil)
     for passage in script where passage.count > 0 { builder.append(passage) }
     builder.closeBlock(repeating: 1)
     self.calls = CArray(builder.listed)
@@ -77,6 +77,9 @@ private struct PlanBuilder {
   /// Packed weights that are up to date. None is at first: parameters may change between runs.
   private var fresh: Set<Int> = []
 
+  /// Packed weights that some rounds use, one after the other.
+  private let reused: Set<Int>
+
   /// The lanes in use where they are not the batch's; 0 where they are.
   private var live = 0
 
@@ -107,9 +110,15 @@ private struct PlanBuilder {
     }
   }
 
-  init(calls: Calls, leastInTile: Int?) {
+  init(calls: Calls, script: [Passage], leastInTile: Int?) {
     self.calls = calls
     self.leastInTile = leastInTile
+    reused = script.reduce(into: []) { reused, passage in
+      guard passage.count > 1 else { return }
+      for call in calls.rounds[passage.section]?.run ?? calls.sections[passage.section] {
+        reused.formUnion(calls.calls[call].packs)
+      }
+    }
   }
 
   /// Whether the threads share the tile in this section.
@@ -172,8 +181,13 @@ private struct PlanBuilder {
   /// - Parameter isOnce: whether the section runs once, so that weights need not be packed for its sake.
   private mutating func appendEach(_ section: Range<Int>, isOnce: Bool = false) {
     let isShared = isShared(section)
+    var uses: [Int: Int] = [:]
+    for call in section {
+      for pack in calls.calls[call].packs { uses[pack, default: 0] += 1 }
+    }
+    func isUsedOnce(_ pack: Int) -> Bool { uses[pack] == 1 && !fresh.contains(pack) && !reused.contains(pack) }
     func alternative(_ index: Int) -> Range<Int>? {
-      isOnce && fresh.isDisjoint(with: calls.calls[index].packs) ? calls.calls[index].once : nil
+      isOnce && calls.calls[index].packs.allSatisfy(isUsedOnce) ? calls.calls[index].once : nil
     }
     var at = section.lowerBound
     while at < section.upperBound {

@@ -121,6 +121,42 @@ private struct Layers {
     }
   }
 
+  /// Large weights that are used once are packed by parts, for all tiles; used again, they are packed before. The bits are the same.
+  @Test(arguments: supportedSets, [9, 17, 33, 70]) func largeWeightsUsedOnce(set: CPU.InstructionSet, batch: Int)
+    throws
+  {
+    // Weights as they lie that fill the packed part several times, and a rest of rows.
+    var layers = Layers(batch: batch, width: 371, values: 5, seed: UInt64(batch))
+    let bias = View(buffer: layers.values.count, strides: [1])
+    layers.multiply(0, into: 1)
+    layers.apply(.add, [layers.view(1), bias], into: 1)
+    layers.apply(.tanh, [layers.view(1)], into: 2)
+    layers.multiply(2, into: 3, transposed: true)
+    layers.apply(.multiply, [layers.view(3), layers.view(0)], into: 4)
+    let once = layers.experiment
+    var twice = once
+    twice.script = [Passage(section: 0, count: 2)]
+    let slots = [0.3, 0.6]
+    let observed = try once.run(on: CPU(threads: 2, instructionSet: set), slots: slots)
+    for threads in [1, 3] {
+      let other = try once.run(on: CPU(threads: threads, instructionSet: set), slots: slots)
+      #expect(other == observed, "batch \(batch), \(threads) threads")
+    }
+    #expect(try twice.run(on: CPU(threads: 2, instructionSet: set), slots: slots) == observed, "batch \(batch)")
+    let expected = try once.run(on: Reference(), slots: slots)
+    for value in layers.values {
+      let largest = expected[value].reduce(1) { max($0, abs($1)) }
+      let problem = discrepancy(observed[value], expected[value]) { _ in 1e-5 * largest }
+      #expect(problem == nil, "batch \(batch), value \(value): \(problem ?? "")")
+    }
+    for (experiment, packs) in [(once, 0), (twice, 2)] {
+      let executable = try CPU(threads: 2, instructionSet: set).compile(
+        experiment.program, batchSize: batch, bindings: [:])
+      let profile = try #require(executable.profile(experiment.script))
+      #expect(profile.calls.filter { $0.operation.hasSuffix("pack") }.count == packs, "batch \(batch)")
+    }
+  }
+
   /// A layer of standard predictive coding: bias, activation, error and slope in the product's visit.
   @Test func aLayerIsOneCall() throws {
     var layers = Layers(batch: 64, width: 40, values: 5, seed: 1)

@@ -151,13 +151,29 @@ typedef struct {
   int64_t source_column, source_depth, result_row, result_column;
 } pc_matrix;
 
-/// A product (`pc_matrix` with one group and one column) and the elementwise functions that follow it on its result, some panels of
-/// rows at a time. The outermost axis of the functions counts the rows, or the elements of all of them.
+/// Elementwise functions over the result of a product with one group and one column, made as its rows are. Their outermost axis counts
+/// the rows, or the elements of all of them.
 typedef struct {
-  int64_t rows;
   int64_t count;
   const pc_call *calls;
-} pc_by_rows;
+} pc_followers;
+
+/// A product and what follows it, some panels of rows at a time.
+typedef struct {
+  const pc_matrix *matrix;
+  pc_followers followers;
+} pc_matrix_by_rows;
+
+/// The same for all tiles at once, with weights as they lie: threads share the rows, and each packs some at a time, in scratch memory.
+typedef struct {
+  pc_matrix matrix;
+  pc_pack pack;
+  int64_t tiles;
+  pc_followers followers;
+} pc_matrix_once_for_all;
+
+/// Weights that are packed at a time, a panel at least: they and a tile's source share the second-level cache.
+enum { PC_PACKED_AT_ONCE = 1 << 15, PC_MOST_ROWS = 8 };
 
 /// `result[row] = Σ_k weights[row, k] · source[k]` for one vector of lanes, with the weights as they lie: neighbours along the rows
 /// or along the depth. Where the rows are neighbours, the depth goes in pieces with a result each.
@@ -315,7 +331,7 @@ typedef struct {
 
 typedef enum {
   PC_KERNEL_ELEMENTWISE, PC_KERNEL_RECURRENCE, PC_KERNEL_REDUCE, PC_KERNEL_PRODUCTS, PC_KERNEL_PACK, PC_KERNEL_MATRIX,
-  PC_KERNEL_BY_ROWS, PC_KERNEL_MATRIX_ONCE, PC_KERNEL_TRANSPOSE,
+  PC_KERNEL_MATRIX_BY_ROWS, PC_KERNEL_MATRIX_ONCE_FOR_ALL, PC_KERNEL_MATRIX_ONCE, PC_KERNEL_TRANSPOSE,
   PC_KERNEL_OUTER, PC_KERNEL_CONVOLUTION, PC_KERNEL_CONVOLUTION_ANY, PC_KERNEL_FILTER_GRADIENT,
   PC_KERNEL_FILTER_GRADIENT_ANY, PC_KERNEL_MAX_POOL, PC_KERNEL_MAX_POOL_GRADIENT, PC_KERNEL_ONE_HOT,
   PC_KERNEL_GATHER, PC_KERNEL_GATHER_GRADIENT,
