@@ -112,29 +112,50 @@ static void matrix_once_for_all(const void *parameters, const pc_work *work) {
 // To pack weights costs about as much as to multiply them by one vector of lanes. What such a batch does not use again is read as it
 // lies, each row from end to end, by the thread that also updates it.
 
-enum { once_depth = 6, once_abreast = 4, once_rows = 12 };
+enum { once_depth = 8, once_abreast = 4, once_rows = 8, once_steps = 4 };
 
 /// Some neighbouring results, so many that each need not wait for its own last sum.
 INLINE void add_steps_abreast(
-    const pc_matrix_once *m, const int rows, const int steps, const float *weights, const V *x, float *result,
-    bool adds) {
+    const int rows, const int steps, const float *weights, const int64_t weights_depth, const V *x, float *result,
+    const int64_t result_row, const bool adds) {
   V sum[once_abreast];
-  UNROLL for (int r = 0; r < rows; r++) sum[r] = adds ? load(result + r * m->result_row) : splat(0);
+  UNROLL for (int r = 0; r < rows; r++) sum[r] = adds ? load(result + r * result_row) : splat(0);
   UNROLL for (int k = 0; k < steps; k++) {
-    UNROLL for (int r = 0; r < rows; r++) sum[r] += splat(weights[k * m->weights_depth + r]) * x[k];
+    UNROLL for (int r = 0; r < rows; r++) sum[r] += splat(weights[k * weights_depth + r]) * x[k];
   }
-  UNROLL for (int r = 0; r < rows; r++) store(result + r * m->result_row, sum[r]);
+  UNROLL for (int r = 0; r < rows; r++) store(result + r * result_row, sum[r]);
 }
 
 /// Rows that are neighbours: some steps of the depth are added to all results, which stay in the first-level cache.
 INLINE void add_steps(
-    const pc_matrix_once *m, const int steps, const float *weights, const float *source, float *result, bool adds) {
+    const int steps, const int64_t rows, const float *weights, const int64_t weights_depth, const float *source,
+    const int64_t source_depth, float *result, const int64_t result_row, const bool adds) {
   V x[once_depth];
-  UNROLL for (int k = 0; k < steps; k++) x[k] = load(source + k * m->source_depth);
+  UNROLL for (int k = 0; k < steps; k++) x[k] = load(source + k * source_depth);
   int64_t r = 0;
-  for (; r + once_abreast <= m->rows; r += once_abreast)
-    add_steps_abreast(m, once_abreast, steps, weights + r, x, result + r * m->result_row, adds);
-  for (; r < m->rows; r++) add_steps_abreast(m, 1, steps, weights + r, x, result + r * m->result_row, adds);
+  for (; r + once_abreast <= rows; r += once_abreast, weights += once_abreast, result += once_abreast * result_row)
+    add_steps_abreast(once_abreast, steps, weights, weights_depth, x, result, result_row, adds);
+  for (; r < rows; r++, weights++, result += result_row)
+    add_steps_abreast(1, steps, weights, weights_depth, x, result, result_row, adds);
+}
+
+/// Steps `k ..< end` of the depth.
+INLINE void rows_of_steps(const pc_matrix_once *m, int64_t k, int64_t end, float *result) {
+  const int64_t rows = m->rows, depth = m->weights_depth, step = m->source_depth, row = m->result_row;
+  const float *weights = m->weights + k * depth, *source = m->source + k * step;
+  if (k + once_depth <= end) {
+    add_steps(once_depth, rows, weights, depth, source, step, result, row, false);
+    for (k += once_depth; k + once_depth <= end; k += once_depth) {
+      weights += once_depth * depth, source += once_depth * step;
+      add_steps(once_depth, rows, weights, depth, source, step, result, row, true);
+    }
+    weights += once_depth * depth, source += once_depth * step;
+  } else if (k < end) {
+    add_steps(1, rows, weights, depth, source, step, result, row, false);
+    k++, weights += depth, source += step;
+  }
+  for (; k < end; k++, weights += depth, source += step)
+    add_steps(1, rows, weights, depth, source, step, result, row, true);
 }
 
 /// Rows that run along the depth.
@@ -143,9 +164,16 @@ INLINE void rows_once(
   V sum[once_rows];
   UNROLL for (int r = 0; r < rows; r++) sum[r] = splat(0);
   const float *source = m->source;
-  for (int64_t k = 0; k < m->depth; k++, source += m->source_depth) {
+  const int64_t row = m->weights_row, depth = m->depth, step = m->source_depth;
+  int64_t k = 0;
+  for (; k + once_steps <= depth; k += once_steps, source += once_steps * step)
+    UNROLL for (int s = 0; s < once_steps; s++) {
+      V x = load(source + s * step);
+      UNROLL for (int r = 0; r < rows; r++) sum[r] += splat(weights[r * row + k + s]) * x;
+    }
+  for (; k < depth; k++, source += step) {
     V x = load(source);
-    UNROLL for (int r = 0; r < rows; r++) sum[r] += splat(weights[r * m->weights_row + k]) * x;
+    UNROLL for (int r = 0; r < rows; r++) sum[r] += splat(weights[r * row + k]) * x;
   }
   UNROLL for (int r = 0; r < rows; r++) {
     float *at = result + r * m->result_row;
@@ -162,11 +190,7 @@ static void matrix_once(const void *parameters, const pc_work *work) {
     for (int64_t piece = part_start(m->pieces, work->part, work->parts); piece < last; piece++) {
       const int64_t start = part_start(m->depth, piece, m->pieces), end = part_start(m->depth, piece + 1, m->pieces);
       float *result = m->result + piece * m->piece_result;
-      int64_t k = start;
-      for (; k + once_depth <= end; k += once_depth)
-        add_steps(m, once_depth, m->weights + k * m->weights_depth, m->source + k * m->source_depth, result, k > start);
-      for (; k < end; k++)
-        add_steps(m, 1, m->weights + k * m->weights_depth, m->source + k * m->source_depth, result, k > start);
+      rows_of_steps(m, start, end, result);
     }
     return;
   }
