@@ -72,7 +72,7 @@ INLINE void make_followers(const pc_followers *followers, const pc_work *work) {
 }
 
 /// Panels whose results are worked on together: few enough for what belongs to them to be in the first-level cache.
-enum { panels_by_rows = 4 };
+enum { panels_by_rows = 8 };
 
 static void matrix_by_rows(const void *parameters, const pc_work *work) {
   const pc_matrix_by_rows *b = parameters;
