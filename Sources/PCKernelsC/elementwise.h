@@ -183,15 +183,23 @@ static void elementwise_row(
   }
 }
 
-/// Whether rows of an operand follow one another, or each is one number.
-INLINE bool is_row(int64_t outer, int64_t inner, int64_t width) { return inner == 0 || (inner == 1 && outer == width); }
+/// Moves short rows, of whole vectors.
+INLINE void copy_rows(
+    int64_t rows, int64_t width, const float *source, int64_t source_row, float *target, int64_t target_row) {
+  for (int64_t row = 0; row < rows; row++)
+    for (int64_t i = 0; i < width; i += W) store(target + row * target_row + i, load(source + row * source_row + i));
+}
 
-/// Neighbouring rows of one operand; `local` has room for a chunk.
+/// Neighbouring rows of one operand, each of which is one number or contiguous; `local` has room for a chunk.
 INLINE Stream rows_of(const float *at, int64_t outer, int64_t inner, int64_t rows, int64_t width, float *local) {
-  if (inner == 1) return (Stream){at, W};
-  for (int64_t row = 0; row < rows; row++) {
-    V number = splat(at[row * outer]);
-    for (int64_t i = 0; i < width; i += W) store(local + row * width + i, number);
+  if (inner == 1 && outer == width) return (Stream){at, W};
+  if (inner == 1) {
+    copy_rows(rows, width, at, outer, local, width);
+  } else {
+    for (int64_t row = 0; row < rows; row++) {
+      V number = splat(at[row * outer]);
+      for (int64_t i = 0; i < width; i += W) store(local + row * width + i, number);
+    }
   }
   return (Stream){local, W};
 }
@@ -200,14 +208,19 @@ INLINE Stream rows_of(const float *at, int64_t outer, int64_t inner, int64_t row
 static void elementwise_rows(
     const pc_elementwise *e, RowFunction function, const pc_axis *axis, int64_t count, float *result, const float *x,
     const float *y, const float *z, float alpha, float beta) {
-  float local[3][CHUNK] __attribute__((aligned(64)));
-  int64_t width = axis[1].count, most = CHUNK / width;
+  float local[4][CHUNK] __attribute__((aligned(64)));
+  const pc_axis a = axis[0], lanes = axis[1];
+  const int64_t width = lanes.count, most = CHUNK / width;
+  const bool direct = a.result == width;
   for (int64_t i = 0; i < count; i += most) {
     int64_t rows = count - i < most ? count - i : most;
-    Stream xs = rows_of(x + i * axis->x, axis->x, axis[1].x, rows, width, local[0]);
-    Stream ys = e->arity < 2 ? xs : rows_of(y + i * axis->y, axis->y, axis[1].y, rows, width, local[1]);
-    Stream zs = e->arity < 3 ? xs : rows_of(z + i * axis->z, axis->z, axis[1].z, rows, width, local[2]);
-    function(rows * width, result + i * axis->result, xs, ys, zs, alpha, beta, e->limit);
+    Stream xs = rows_of(x + i * a.x, a.x, lanes.x, rows, width, local[0]);
+    Stream ys = e->arity < 2 ? xs : rows_of(y + i * a.y, a.y, lanes.y, rows, width, local[1]);
+    Stream zs = e->arity < 3 ? xs : rows_of(z + i * a.z, a.z, lanes.z, rows, width, local[2]);
+    float *at = result + i * a.result, *to = direct ? at : local[3];
+    if (!direct && beta != 0) copy_rows(rows, width, at, a.result, to, width);
+    function(rows * width, to, xs, ys, zs, alpha, beta, e->limit);
+    if (!direct) copy_rows(rows, width, to, width, at, a.result);
   }
 }
 
@@ -221,8 +234,7 @@ static void elementwise_axis(
     return;
   }
   int64_t width = a[1].count;
-  if (axis + 2 == e->rank && e->arity > 0 && width % W == 0 && 2 * width <= CHUNK && a[1].result == 1
-      && a->result == width && is_row(a->x, a[1].x, width) && is_row(a->y, a[1].y, width) && is_row(a->z, a[1].z, width)) {
+  if (axis + 2 == e->rank && e->arity > 0 && is_direct(a + 1) && width % W == 0 && 2 * width <= CHUNK) {
     elementwise_rows(e, function, a, last - first, result, x, y, z, alpha, beta);
     return;
   }
