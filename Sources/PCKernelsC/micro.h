@@ -83,6 +83,59 @@ MICRO(7)
 MICRO(8)
 #endif
 
+/// A panel of R rows times all lanes of a column, two vectors at a time: the plain loop of a matrix product, which is short enough for
+/// the calls around it to count.
+INLINE void multiply_lanes(
+    const int R, int64_t depth, const float *weights, const float *source, int64_t step, int64_t lanes, float *result,
+    int64_t result_row, float alpha, float beta) {
+  for (int64_t l = 0; l < lanes; l += 2 * W) {
+    V sum[MOST_ROWS][2];
+    UNROLL for (int r = 0; r < R; r++) sum[r][0] = sum[r][1] = splat(0);
+    const float *w = weights, *s = source + l;
+    int64_t k = depth;
+    for (; k >= ABREAST; k -= ABREAST, w += ABREAST * R, s += ABREAST * step)
+      UNROLL for (int u = 0; u < ABREAST; u++) multiply_once(R, 2, w + u * R, s + u * step, W, sum);
+    for (; k > 0; k--, w += R, s += step) multiply_once(R, 2, w, s, W, sum);
+    float *at = result + l;
+    if (beta == 0) {
+      UNROLL for (int r = 0; r < R; r++) {
+        UNROLL for (int n = 0; n < 2; n++) store(at + r * result_row + n * W, alpha * sum[r][n]);
+      }
+    } else {
+      UNROLL for (int r = 0; r < R; r++) {
+        UNROLL for (int n = 0; n < 2; n++) {
+          float *to = at + r * result_row + n * W;
+          store(to, beta * load(to) + alpha * sum[r][n]);
+        }
+      }
+    }
+  }
+}
+
+typedef void (*MicroLanes)(
+    int64_t depth, const float *weights, const float *source, int64_t step, int64_t lanes, float *result,
+    int64_t result_row, float alpha, float beta);
+
+#define MICRO_LANES(R)                                                                                            \
+  static void micro_lanes_##R(                                                                                    \
+      int64_t depth, const float *weights, const float *source, int64_t step, int64_t lanes, float *result,       \
+      int64_t result_row, float alpha, float beta) {                                                              \
+    multiply_lanes(R, depth, weights, source, step, lanes, result, result_row, alpha, beta);                      \
+  }
+
+MICRO_LANES(1)
+MICRO_LANES(2)
+MICRO_LANES(3)
+MICRO_LANES(4)
+#if MOST_ROWS > 4
+MICRO_LANES(5)
+MICRO_LANES(6)
+#endif
+#if MOST_ROWS > 6
+MICRO_LANES(7)
+MICRO_LANES(8)
+#endif
+
 /// Two panels of R rows, `next` apart, times one vector: a single panel would have too few sums to hide the latency.
 INLINE void multiply_pair(
     const int R, int64_t depth, const float *weights, int64_t next, const float *source, int64_t source_step,
@@ -147,6 +200,16 @@ MICRO_PAIR(8)
 /// By rows; one and two vectors.
 static const Micro micro_one[MOST_ROWS + 1] = MICROS(1);
 static const Micro micro_two[MOST_ROWS + 1] = MICROS(2);
+
+static const MicroLanes micro_lanes[MOST_ROWS + 1] = {
+    0, micro_lanes_1, micro_lanes_2, micro_lanes_3, micro_lanes_4,
+#if MOST_ROWS > 4
+    micro_lanes_5, micro_lanes_6,
+#endif
+#if MOST_ROWS > 6
+    micro_lanes_7, micro_lanes_8,
+#endif
+};
 
 static const MicroPair micro_pair[MOST_ROWS + 1] = {
     0, micro_pair_1, micro_pair_2, micro_pair_3, micro_pair_4,

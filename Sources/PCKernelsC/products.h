@@ -2,8 +2,8 @@
 
 // MARK: Shared weights
 
-/// A block of the depth, so that a panel of weights and the source's part of it stay in the first-level cache, and a group
-/// of columns whose part of the source stays in the second.
+/// Blocks of the depth, where the source of a tile would not stay in the second-level cache, and a group of columns whose part of the
+/// source does. Finer blocks would fit the first level, but to visit the results once more for each takes longer than that saves.
 enum { whole_depth = 1600, depth_block = 1024, group_floats = 1 << 14 };
 
 /// Some panels of the rows; their weights lie at `first_weights` and on.
@@ -33,10 +33,9 @@ static void matrix_panels(
           float *y = result + first * m->result_row;
           if (m->lanes > W) {
             for (int64_t c = 0; c < columns; c++)
-              for (int64_t l = 0; l < m->lanes; l += 2 * W)
-                micro_two[rows](
-                    &loops, weights, source + c * m->source_column + l, W, y + c * m->result_column + l,
-                    m->result_row, W, alpha, beta);
+              micro_lanes[rows](
+                  depth, weights, source + c * m->source_column, m->source_depth, m->lanes, y + c * m->result_column,
+                  m->result_row, alpha, beta);
           } else {
             int64_t c = 0;
             for (; c + 2 <= columns; c += 2)
