@@ -61,7 +61,7 @@ for event, instructions in zip(events, by_call):
     calls, sum_ = table.get((vertex, operation), (0, 0))
     table[vertex, operation] = (calls + 1, sum_ + instructions)
 total = sum(n for _, n in table.values())
-products = sum(n for (_, operation), (_, n) in table.items() if re.fullmatch(r"contract|convolve(, \w+ gradient)?", operation))
+products = sum(n for (_, operation), (_, n) in table.items() if re.fullmatch(r"contract( \+ .*)?|convolve(, \w+ gradient)?", operation))
 print("| vertex | operation | calls | million instructions | share |\n|---|---|---|---|---|")
 for (vertex, operation), (calls, n) in sorted(table.items(), key=lambda entry: -entry[1][1]):
     if n >= 0.001 * total:
