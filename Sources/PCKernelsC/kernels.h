@@ -72,6 +72,7 @@ const pc_set SET = {
             [PC_KERNEL_FOREIGN] = pc_call_foreign,
         },
     .width = W,
+    .rows = MOST_ROWS,
     .block = BLOCK,
     .scratch_per_tap = 2 * MOST_OUTPUTS * MOST_INPUTS * W,
     .exercise = exercise,

@@ -30,6 +30,18 @@ INLINE void multiply_once(
   }
 }
 
+/// The innermost count: R neighbouring weights a step, where `weight_step` is R.
+INLINE void multiply_steps(
+    const int R, const int N, int64_t count, const float *weights, int64_t weight_step, const float *source, int64_t step,
+    const int64_t source_step, V sum[MOST_ROWS][2]) {
+  if (weight_step == R)
+    for (; count >= ABREAST; count -= ABREAST, weights += ABREAST * R, source += ABREAST * step)
+      UNROLL for (int u = 0; u < ABREAST; u++)
+        multiply_once(R, N, weights + u * R, source + u * step, source_step, sum);
+  for (; count > 0; count--, weights += weight_step, source += step)
+    multiply_once(R, N, weights, source, source_step, sum);
+}
+
 INLINE void multiply(
     const int R, const int N, const Loops *loops, const float *weights, const float *source, const int64_t source_step,
     float *result, int64_t result_row, int64_t result_step, float alpha, float beta) {
@@ -37,24 +49,15 @@ INLINE void multiply(
   UNROLL for (int r = 0; r < R; r++) {
     UNROLL for (int n = 0; n < N; n++) sum[r][n] = splat(0);
   }
-  const int64_t weight_step = loops->weight[2], step = loops->source[2];
   for (int64_t i = 0; i < loops->count[0]; i++) {
     const float *wi = weights + i * loops->weight[0], *si = source + i * loops->source[0];
-    for (int64_t j = 0; j < loops->count[1]; j++) {
-      const float *w = wi + j * loops->weight[1], *s = si + j * loops->source[1];
-      int64_t k = loops->count[2];
-      if (weight_step == R)
-        for (; k >= ABREAST; k -= ABREAST, w += ABREAST * R, s += ABREAST * step)
-          UNROLL for (int u = 0; u < ABREAST; u++) multiply_once(R, N, w + u * R, s + u * step, source_step, sum);
-      for (; k > 0; k--, w += weight_step, s += step) multiply_once(R, N, w, s, source_step, sum);
-    }
+    for (int64_t j = 0; j < loops->count[1]; j++)
+      multiply_steps(
+          R, N, loops->count[2], wi + j * loops->weight[1], loops->weight[2], si + j * loops->source[1],
+          loops->source[2], source_step, sum);
   }
   UNROLL for (int r = 0; r < R; r++) {
-    UNROLL for (int n = 0; n < N; n++) {
-      float *at = result + r * result_row + n * result_step;
-      V value = alpha * sum[r][n];
-      store(at, beta == 0 ? value : beta * load(at) + value);
-    }
+    UNROLL for (int n = 0; n < N; n++) blend(result + r * result_row + n * result_step, 1, 0, sum[r][n], alpha, beta);
   }
 }
 
@@ -91,23 +94,9 @@ INLINE void multiply_lanes(
   for (int64_t l = 0; l < lanes; l += 2 * W) {
     V sum[MOST_ROWS][2];
     UNROLL for (int r = 0; r < R; r++) sum[r][0] = sum[r][1] = splat(0);
-    const float *w = weights, *s = source + l;
-    int64_t k = depth;
-    for (; k >= ABREAST; k -= ABREAST, w += ABREAST * R, s += ABREAST * step)
-      UNROLL for (int u = 0; u < ABREAST; u++) multiply_once(R, 2, w + u * R, s + u * step, W, sum);
-    for (; k > 0; k--, w += R, s += step) multiply_once(R, 2, w, s, W, sum);
-    float *at = result + l;
-    if (beta == 0) {
-      UNROLL for (int r = 0; r < R; r++) {
-        UNROLL for (int n = 0; n < 2; n++) store(at + r * result_row + n * W, alpha * sum[r][n]);
-      }
-    } else {
-      UNROLL for (int r = 0; r < R; r++) {
-        UNROLL for (int n = 0; n < 2; n++) {
-          float *to = at + r * result_row + n * W;
-          store(to, beta * load(to) + alpha * sum[r][n]);
-        }
-      }
+    multiply_steps(R, 2, depth, weights, R, source + l, step, W, sum);
+    UNROLL for (int r = 0; r < R; r++) {
+      UNROLL for (int n = 0; n < 2; n++) blend(result + r * result_row + l, 1, n, sum[r][n], alpha, beta);
     }
   }
 }
@@ -152,11 +141,7 @@ INLINE void multiply_pair(
     }
   }
   UNROLL for (int panel = 0; panel < 2; panel++) {
-    UNROLL for (int r = 0; r < R; r++) {
-      float *at = result + (panel * R + r) * result_row;
-      V value = alpha * sum[panel][r];
-      store(at, beta == 0 ? value : beta * load(at) + value);
-    }
+    UNROLL for (int r = 0; r < R; r++) blend(result + (panel * R + r) * result_row, 1, 0, sum[panel][r], alpha, beta);
   }
 }
 

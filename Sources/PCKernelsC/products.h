@@ -29,7 +29,6 @@ static void matrix_panels(
           int64_t first = panel_start(m->rows, panels, panel);
           int64_t rows = panel_start(m->rows, panels, panel + 1) - first;
           const float *weights = first_weights + m->group[g].weights + (first - first_row) * m->depth + start * rows;
-          Loops loops = {{1, 1, depth}, {0, 0, rows}, {0, 0, m->source_depth}};
           float *y = result + first * m->result_row;
           if (m->lanes > W) {
             for (int64_t c = 0; c < columns; c++)
@@ -37,6 +36,7 @@ static void matrix_panels(
                   depth, weights, source + c * m->source_column, m->source_depth, m->lanes, y + c * m->result_column,
                   m->result_row, alpha, beta);
           } else {
+            const Loops loops = {{1, 1, depth}, {0, 0, rows}, {0, 0, m->source_depth}};
             int64_t c = 0;
             for (; c + 2 <= columns; c += 2)
               micro_two[rows](
@@ -139,22 +139,14 @@ INLINE void add_steps(
 }
 
 /// Steps `k ..< end` of the depth.
-INLINE void rows_of_steps(const pc_matrix_once *m, int64_t k, int64_t end, float *result) {
+INLINE void rows_of_steps(const pc_matrix_once *m, int64_t k, const int64_t end, float *result) {
   const int64_t rows = m->rows, depth = m->weights_depth, step = m->source_depth, row = m->result_row;
-  const float *weights = m->weights + k * depth, *source = m->source + k * step;
-  if (k + once_depth <= end) {
-    add_steps(once_depth, rows, weights, depth, source, step, result, row, false);
-    for (k += once_depth; k + once_depth <= end; k += once_depth) {
-      weights += once_depth * depth, source += once_depth * step;
-      add_steps(once_depth, rows, weights, depth, source, step, result, row, true);
-    }
-    weights += once_depth * depth, source += once_depth * step;
-  } else if (k < end) {
-    add_steps(1, rows, weights, depth, source, step, result, row, false);
-    k++, weights += depth, source += step;
-  }
-  for (; k < end; k++, weights += depth, source += step)
-    add_steps(1, rows, weights, depth, source, step, result, row, true);
+  const float *weights = m->weights, *source = m->source;
+  bool adds = false;
+  for (; k + once_depth <= end; k += once_depth, adds = true)
+    add_steps(once_depth, rows, weights + k * depth, depth, source + k * step, step, result, row, adds);
+  for (; k < end; k++, adds = true)
+    add_steps(1, rows, weights + k * depth, depth, source + k * step, step, result, row, adds);
 }
 
 /// Rows that run along the depth.
@@ -174,11 +166,7 @@ INLINE void rows_once(
     V x = load(source);
     UNROLL for (int r = 0; r < rows; r++) sum[r] += splat(weights[r * row + k]) * x;
   }
-  UNROLL for (int r = 0; r < rows; r++) {
-    float *at = result + r * m->result_row;
-    V value = alpha * sum[r];
-    store(at, beta == 0 ? value : beta * load(at) + value);
-  }
+  UNROLL for (int r = 0; r < rows; r++) blend(result + r * m->result_row, 1, 0, sum[r], alpha, beta);
 }
 
 static void matrix_once(const void *parameters, const pc_work *work) {

@@ -80,7 +80,7 @@ extension Lowering {
     _ matrix: pc_matrix, _ product: ProductRun, _ weights: View, axes: (row: Int, depth: Int), _ source: Operand,
     _ result: Operand
   ) {
-    reserveScratch(max(Int(PC_PACKED_AT_ONCE), Int(PC_MOST_ROWS) * Int(matrix.depth)))
+    reserveScratch(max(Int(PC_PACKED_AT_ONCE), Int(set.pointee.rows * matrix.depth)))
     let pack = pc_pack(
       source: operand(weights).place, target: pc_place(), rows: matrix.rows, row: Int64(weights.strides[axes.row]),
       depth: matrix.depth, start: 0, count0: 1, count1: 1, count2: matrix.depth, stride0: 0, stride1: 0,

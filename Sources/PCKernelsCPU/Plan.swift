@@ -182,7 +182,7 @@ private struct PlanBuilder {
   private mutating func appendEach(_ section: Range<Int>, isOnce: Bool = false) {
     let isShared = isShared(section)
     var uses: [Int: Int] = [:]
-    for call in section {
+    for call in section where isOnce {
       for pack in calls.calls[call].packs { uses[pack, default: 0] += 1 }
     }
     func isUsedOnce(_ pack: Int) -> Bool { uses[pack] == 1 && !fresh.contains(pack) && !reused.contains(pack) }

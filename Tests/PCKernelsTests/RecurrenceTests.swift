@@ -4,37 +4,16 @@ import PCPrimitives
 import Testing
 
 /// Updates of states by one another and by constants, made in one repeated section.
-private struct Updates {
-  var experiment: Experiment
-  let width: Int
-  private(set) var states: [Int] = []
-  private var constants: [View] = []
-  private var dice: Dice
-
-  init(batch: Int, width: Int, states count: Int, seed: UInt64) {
-    experiment = Experiment(batch: batch)
-    experiment.program.slots = ["rate", "decay"]
-    self.width = width
-    dice = Dice(seed: seed)
-    for state in 0..<count {
-      states.append(
-        experiment.buffer("state \(state)", count: width, batched: true, contents: dice.reals(width * batch)))
-    }
+extension Values {
+  fileprivate static func states(batch: Int, width: Int, count: Int, seed: UInt64) -> Values {
     // For each element, for each element of all examples alike, for all.
-    for (count, isBatched) in [(width, true), (width, false), (1, false), (width, true)] {
-      let buffer = experiment.buffer(
-        "constant \(constants.count)", count: count, batched: isBatched,
-        contents: dice.reals(count * (isBatched ? batch : 1)))
-      constants.append(View(buffer: buffer, strides: [count == 1 ? 0 : 1]))
-    }
+    Values(
+      batch: batch, width: width, count: count,
+      constants: [(width, true), (width, false), (1, false), (width, true)], seed: seed)
   }
 
-  func view(_ state: Int) -> View { View(buffer: states[state], strides: [1]) }
-
-  mutating func pick<T>(_ values: [T]) -> T { values[Int.random(in: values.indices, using: &dice)] }
-
   /// Adds an update of a state by a multiple of a constant, or of another state, or of their product.
-  mutating func add(_ state: Int, from source: Int?, beta: Scalar) {
+  fileprivate mutating func add(_ state: Int, from source: Int?, beta: Scalar) {
     let constant = pick(constants)
     var operands = [constant]
     if let source { operands = pick([[view(source)], [view(source), constant], [constant, view(source)]]) }
@@ -45,18 +24,18 @@ private struct Updates {
   }
 
   /// Each state is updated once or twice, in any order, by constants and those of a lower number.
-  mutating func addAll() {
-    for state in states.indices.shuffled(using: &dice) {
+  fileprivate mutating func addAll() {
+    for state in buffers.indices.shuffled(using: &dice) {
       let sources = [nil] + (0..<state).map(Optional.some)
       add(state, from: pick(sources), beta: pick([.slot(1), .zero, .slot(1)]))
       if pick([true, false]) { add(state, from: pick(sources), beta: pick([.one, .one, .zero])) }
     }
   }
 
-  static let slots = [0.1, 0.9]
+  fileprivate static let slots = [0.1, 0.9]
 
   /// That so many steps in one go leave the bits of steps one by one, and the reference's numbers.
-  func check(steps: Int, on set: CPU.InstructionSet, isRecurrence: Bool, _ what: String) throws {
+  fileprivate func check(steps: Int, on set: CPU.InstructionSet, isRecurrence: Bool, _ what: String) throws {
     var together = experiment
     together.script = [Passage(section: 0, count: steps)]
     var apart = experiment
@@ -68,7 +47,7 @@ private struct Updates {
     let alone = try CPU(threads: 1, instructionSet: set)
     #expect(try observed == together.run(on: alone, slots: Self.slots), "\(what)")
     let expected = try together.run(on: Reference(), slots: Self.slots)
-    for state in states {
+    for state in buffers {
       let largest = expected[state].reduce(0) { max($0, abs($1)) }
       let problem = discrepancy(observed[state], expected[state]) { _ in 1e-5 * largest }
       #expect(problem == nil, "\(what), state \(state): \(problem ?? "")")
@@ -87,7 +66,7 @@ private struct Updates {
       let batch = [1, 5, 33, 64][seed % 4]
       // Elements that fill whole strips, and some that leave a rest of vectors.
       let width = [16, 49, 83, 272][seed / 4 % 4]
-      var updates = Updates(batch: batch, width: width, states: 1 + seed % 7, seed: UInt64(seed))
+      var updates = Values.states(batch: batch, width: width, count: 1 + seed % 7, seed: UInt64(seed))
       updates.addAll()
       let steps = [2, 15, 16, 17, 40][seed % 5]
       // A single example's numbers count as shared by all, whose updates threads meet after.
@@ -106,7 +85,7 @@ private struct Updates {
       ("one that reads between two updates", [(0, nil), (1, 0), (0, nil)]),
     ]
     for (name, list) in cases {
-      var updates = Updates(batch: 33, width: 48, states: 2, seed: 7)
+      var updates = Values.states(batch: 33, width: 48, count: 2, seed: 7)
       for (state, source) in list { updates.add(state, from: source, beta: .slot(1)) }
       try updates.check(steps: 20, on: set, isRecurrence: false, name)
     }
@@ -115,14 +94,14 @@ private struct Updates {
   /// A step of the whole rate keeps nothing of the messages: not even what is no number.
   @Test(arguments: supportedSets)
   func whatIsNotKeptIsNotRead(set: CPU.InstructionSet) throws {
-    var updates = Updates(batch: 32, width: 16, states: 2, seed: 9)
+    var updates = Values.states(batch: 32, width: 16, count: 2, seed: 9)
     updates.add(1, from: 0, beta: .slot(1))
     updates.add(1, from: nil, beta: .one)
     updates.add(0, from: nil, beta: .slot(1))
-    for state in updates.states { updates.experiment.contents[state] = Array(repeating: .nan, count: 16 * 32) }
+    for state in updates.buffers { updates.experiment.contents[state] = Array(repeating: .nan, count: 16 * 32) }
     updates.experiment.script = [Passage(section: 0, count: 3)]
     let observed = try updates.experiment.run(on: CPU(instructionSet: set), slots: [1, 0])
-    for state in updates.states {
+    for state in updates.buffers {
       let isFinite = observed[state].allSatisfy { $0.isFinite }
       #expect(isFinite, "state \(state)")
     }

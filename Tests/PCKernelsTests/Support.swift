@@ -121,3 +121,34 @@ func discrepancy(
 }
 
 let epsilon = 0x1p-23
+
+/// Batched values of one width beside constants, filled at random, for sections of random instructions on them.
+struct Values {
+  var experiment: Experiment
+  let width: Int
+  private(set) var buffers: [Int] = []
+  private(set) var constants: [View] = []
+  var dice: Dice
+
+  /// - Parameter constants: how many numbers each has, as many as a value or one, and whether each example has its own.
+  init(batch: Int, width: Int, count: Int, constants kinds: [(count: Int, isBatched: Bool)], seed: UInt64) {
+    experiment = Experiment(batch: batch)
+    experiment.program.slots = ["rate", "decay"]
+    self.width = width
+    dice = Dice(seed: seed)
+    for value in 0..<count {
+      buffers.append(
+        experiment.buffer("value \(value)", count: width, batched: true, contents: dice.reals(width * batch)))
+    }
+    for (index, kind) in kinds.enumerated() {
+      let buffer = experiment.buffer(
+        "constant \(index)", count: kind.count, batched: kind.isBatched,
+        contents: dice.reals(kind.count * (kind.isBatched ? batch : 1)))
+      constants.append(View(buffer: buffer, strides: [kind.count == 1 ? 0 : 1]))
+    }
+  }
+
+  func view(_ value: Int) -> View { View(buffer: buffers[value], strides: [1]) }
+
+  mutating func pick<T>(_ values: [T]) -> T { values[Int.random(in: values.indices, using: &dice)] }
+}

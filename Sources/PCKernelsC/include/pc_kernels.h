@@ -173,7 +173,7 @@ typedef struct {
 } pc_matrix_once_for_all;
 
 /// Weights that are packed at a time, a panel at least: they and a tile's source share the second-level cache.
-enum { PC_PACKED_AT_ONCE = 1 << 15, PC_MOST_ROWS = 8 };
+enum { PC_PACKED_AT_ONCE = 1 << 15 };
 
 /// `result[row] = Σ_k weights[row, k] · source[k]` for one vector of lanes, with the weights as they lie: neighbours along the rows
 /// or along the depth. Where the rows are neighbours, the depth goes in pieces with a result each.
@@ -344,6 +344,8 @@ typedef struct {
   pc_kernel kernels[PC_KERNELS];
   /// Floats in a vector.
   int64_t width;
+  /// Rows of a panel of packed weights, at most.
+  int64_t rows;
   /// Columns in a block of `pc_transpose`.
   int64_t block;
   /// Floats of scratch memory that a filter gradient takes for each tap.
