@@ -26,7 +26,8 @@ INLINE Loops convolution_loops(
 static void convolution(const void *parameters, const pc_work *work) {
   const pc_convolution *c = parameters;
   const float alpha = work->coefficients[c->alpha], beta = work->coefficients[c->beta];
-  const int64_t panels = panels_of(c->rows);
+  const bool is_wide = c->panel_height == WIDE_ROWS;
+  const int64_t panels = panels_of(c->rows, c->panel_height);
   const int64_t top = part_start(c->height, work->part, work->parts);
   const int64_t bottom = part_start(c->height, work->part + 1, work->parts);
   for (int64_t g = 0; g < c->groups; g++)
@@ -44,7 +45,10 @@ static void convolution(const void *parameters, const pc_work *work) {
           const Loops loops = convolution_loops(c, vertical, horizontal, rows);
           const float *w = weights + rows * horizontal->weight, *s = source + horizontal->source;
           float *r = result + x * c->result_column;
-          if (c->lanes > W) {
+          if (is_wide) {
+            for (int64_t l = 0; l < c->lanes; l += WIDE * W)
+              micro_wide[rows](&loops, w, s + l, W, r + l, c->result_channel, W, alpha, beta);
+          } else if (c->lanes > W) {
             for (int64_t l = 0; l < c->lanes; l += 2 * W)
               micro_two[rows](&loops, w, s + l, W, r + l, c->result_channel, W, alpha, beta);
           } else if (x + 1 < c->width && next->count == horizontal->count && next->weight == horizontal->weight) {

@@ -252,7 +252,7 @@ static void elementwise_axis(
 /// Parts of the outermost axis.
 INLINE int64_t outermost_before(const pc_elementwise *e, const pc_work *work, int64_t part) {
   return work->rows == 0 ? elements_before(e->axes->count, part, work->parts)
-                         : e->axes->count / work->rows * rows_before(work->rows, part, work->parts);
+                         : e->axes->count / work->rows * rows_before(work->rows, work->panels, part, work->parts);
 }
 
 static void elementwise(const void *parameters, const pc_work *work) {

@@ -2,6 +2,7 @@
 //   SET          the name of the table,
 //   W            floats in a vector,
 //   MOST_ROWS    rows of the micro-kernel (with two vectors),
+//   WIDE_ROWS    rows of the wide one (with four vectors); 0 where it would gain nothing,
 //   TARGET       the `target` attribute, where the set is not the platform's own,
 // and nothing else differs between sets.
 #include <math.h>
@@ -73,6 +74,8 @@ const pc_set SET = {
         },
     .width = W,
     .rows = MOST_ROWS,
+    .wide_rows = WIDE_ROWS,
+    .wide_lanes = WIDE * W,
     .block = BLOCK,
     .scratch_per_tap = 2 * MOST_OUTPUTS * MOST_INPUTS * W,
     .exercise = exercise,

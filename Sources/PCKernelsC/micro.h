@@ -5,23 +5,43 @@
 // Each count steps both pointers by a constant. A matrix product is one such count; a convolution is all three (tap rows,
 // tap columns and channels), with whatever lies outside of the image left out of the counts. Each weight is read once and
 // spread over a vector, each source vector is read once for R rows. R × N is as large as the registers allow: with 16
-// registers 6 × 2 leaves two for the source and one for the weight, with 32 registers 8 × 2.
+// registers 6 × 2 or 3 × 4, with 32 registers 8 × 2.
 //
 // Weights are packed: the R weights of a step are neighbours. Callers: `matrix`, `outer`, `convolution`.
-
-// Four of the innermost steps are written out: where two threads share a core's front end, the loop's own instructions
-// would keep multipliers waiting.
+//
+// Where another program runs on the core's second thread, the two share a front end, and its instructions are what multipliers
+// wait for. So some of the innermost steps are written out, which saves the loop's own; and where a set has a wide block
+// (`WIDE_ROWS` rows times `WIDE` vectors), it is taken for lanes that fill it: of 3 × 4 a step is 3 weights, 4 vectors and 12
+// multiply-adds, of 6 × 2 it is one instruction more.
 
 typedef struct {
   int64_t count[3], weight[3], source[3];
 } Loops;
 
-/// Innermost steps that are written out.
-#define ABREAST 4
+/// Vectors of a wide block.
+#define WIDE 4
+
+/// Twelve sums and three weights leave one of 16 registers: the compiler must not read a vector before those that need the one before it
+/// have been made.
+#if defined(__x86_64__)
+#define IN_TURN(x) __asm__ volatile("" : "+x"(x) : : "memory")
+#else
+#define IN_TURN(x) (void)(x)
+#endif
 
 INLINE void multiply_once(
     const int R, const int N, const float *weights, const float *source, const int64_t source_step,
-    V sum[MOST_ROWS][2]) {
+    V sum[MOST_ROWS][WIDE]) {
+  if (N == WIDE) {
+    V a[MOST_ROWS];
+    UNROLL for (int r = 0; r < R; r++) a[r] = splat(weights[r]);
+    UNROLL for (int n = 0; n < N; n++) {
+      V x = load(source + n * source_step);
+      UNROLL for (int r = 0; r < R; r++) sum[r][n] += a[r] * x;
+      UNROLL for (int r = 0; r < R; r++) IN_TURN(sum[r][n]);
+    }
+    return;
+  }
   V x[2];
   UNROLL for (int n = 0; n < N; n++) x[n] = load(source + n * source_step);
   UNROLL for (int r = 0; r < R; r++) {
@@ -30,14 +50,27 @@ INLINE void multiply_once(
   }
 }
 
+/// Steps of the innermost count, `abreast` at a time, where the R weights of each follow those of the one before; returns how many are
+/// left.
+INLINE int64_t multiply_abreast(
+    const int R, const int N, const int abreast, int64_t count, const float **weights, const float **source,
+    const int64_t step, const int64_t source_step, V sum[MOST_ROWS][WIDE]) {
+  for (; count >= abreast; count -= abreast, *weights += abreast * R, *source += abreast * step)
+    UNROLL for (int u = 0; u < abreast; u++)
+      multiply_once(R, N, *weights + u * R, *source + u * step, source_step, sum);
+  return count;
+}
+
 /// The innermost count: R neighbouring weights a step, where `weight_step` is R.
 INLINE void multiply_steps(
     const int R, const int N, int64_t count, const float *weights, int64_t weight_step, const float *source, int64_t step,
-    const int64_t source_step, V sum[MOST_ROWS][2]) {
-  if (weight_step == R)
-    for (; count >= ABREAST; count -= ABREAST, weights += ABREAST * R, source += ABREAST * step)
-      UNROLL for (int u = 0; u < ABREAST; u++)
-        multiply_once(R, N, weights + u * R, source + u * step, source_step, sum);
+    const int64_t source_step, V sum[MOST_ROWS][WIDE]) {
+  if (weight_step == R) {
+    // Steps that the compiler knows cost no instructions.
+    if (N == WIDE && step == WIDE * W)
+      count = multiply_abreast(R, N, 8, count, &weights, &source, WIDE * W, source_step, sum);
+    count = multiply_abreast(R, N, 4, count, &weights, &source, step, source_step, sum);
+  }
   for (; count > 0; count--, weights += weight_step, source += step)
     multiply_once(R, N, weights, source, source_step, sum);
 }
@@ -45,7 +78,7 @@ INLINE void multiply_steps(
 INLINE void multiply(
     const int R, const int N, const Loops *loops, const float *weights, const float *source, const int64_t source_step,
     float *result, int64_t result_row, int64_t result_step, float alpha, float beta) {
-  V sum[MOST_ROWS][2];
+  V sum[MOST_ROWS][WIDE];
   UNROLL for (int r = 0; r < R; r++) {
     UNROLL for (int n = 0; n < N; n++) sum[r][n] = splat(0);
   }
@@ -73,6 +106,10 @@ typedef void (*Micro)(
   }
 #define MICRO(R) MICRO_OF(R, 1) MICRO_OF(R, 2)
 
+MICRO_OF(1, 4)
+MICRO_OF(2, 4)
+MICRO_OF(3, 4)
+
 MICRO(1)
 MICRO(2)
 MICRO(3)
@@ -86,17 +123,19 @@ MICRO(7)
 MICRO(8)
 #endif
 
-/// A panel of R rows times all lanes of a column, two vectors at a time: the plain loop of a matrix product, which is short enough for
+/// A panel of R rows times all lanes of a column, N vectors at a time: the plain loop of a matrix product, which is short enough for
 /// the calls around it to count.
 INLINE void multiply_lanes(
-    const int R, int64_t depth, const float *weights, const float *source, int64_t step, int64_t lanes, float *result,
+    const int R, const int N, int64_t depth, const float *weights, const float *source, int64_t step, int64_t lanes, float *result,
     int64_t result_row, float alpha, float beta) {
-  for (int64_t l = 0; l < lanes; l += 2 * W) {
-    V sum[MOST_ROWS][2];
-    UNROLL for (int r = 0; r < R; r++) sum[r][0] = sum[r][1] = splat(0);
-    multiply_steps(R, 2, depth, weights, R, source + l, step, W, sum);
+  for (int64_t l = 0; l < lanes; l += N * W) {
+    V sum[MOST_ROWS][WIDE];
     UNROLL for (int r = 0; r < R; r++) {
-      UNROLL for (int n = 0; n < 2; n++) blend(result + r * result_row + l, 1, n, sum[r][n], alpha, beta);
+      UNROLL for (int n = 0; n < N; n++) sum[r][n] = splat(0);
+    }
+    multiply_steps(R, N, depth, weights, R, source + l, step, W, sum);
+    UNROLL for (int r = 0; r < R; r++) {
+      UNROLL for (int n = 0; n < N; n++) blend(result + r * result_row + l, 1, n, sum[r][n], alpha, beta);
     }
   }
 }
@@ -105,13 +144,18 @@ typedef void (*MicroLanes)(
     int64_t depth, const float *weights, const float *source, int64_t step, int64_t lanes, float *result,
     int64_t result_row, float alpha, float beta);
 
-#define MICRO_LANES(R)                                                                                            \
-  static void micro_lanes_##R(                                                                                    \
+#define MICRO_LANES_OF(R, N)                                                                                            \
+  static void micro_lanes_##R##_##N(                                                                                    \
       int64_t depth, const float *weights, const float *source, int64_t step, int64_t lanes, float *result,       \
       int64_t result_row, float alpha, float beta) {                                                              \
-    multiply_lanes(R, depth, weights, source, step, lanes, result, result_row, alpha, beta);                      \
+    multiply_lanes(R, N, depth, weights, source, step, lanes, result, result_row, alpha, beta);                      \
   }
 
+#define MICRO_LANES(R) MICRO_LANES_OF(R, 2)
+
+MICRO_LANES_OF(1, 4)
+MICRO_LANES_OF(2, 4)
+MICRO_LANES_OF(3, 4)
 MICRO_LANES(1)
 MICRO_LANES(2)
 MICRO_LANES(3)
@@ -185,16 +229,19 @@ MICRO_PAIR(8)
 /// By rows; one and two vectors.
 static const Micro micro_one[MOST_ROWS + 1] = MICROS(1);
 static const Micro micro_two[MOST_ROWS + 1] = MICROS(2);
+static const Micro micro_wide[] = {0, micro_1_4, micro_2_4, micro_3_4};
 
 static const MicroLanes micro_lanes[MOST_ROWS + 1] = {
-    0, micro_lanes_1, micro_lanes_2, micro_lanes_3, micro_lanes_4,
+    0, micro_lanes_1_2, micro_lanes_2_2, micro_lanes_3_2, micro_lanes_4_2,
 #if MOST_ROWS > 4
-    micro_lanes_5, micro_lanes_6,
+    micro_lanes_5_2, micro_lanes_6_2,
 #endif
 #if MOST_ROWS > 6
-    micro_lanes_7, micro_lanes_8,
+    micro_lanes_7_2, micro_lanes_8_2,
 #endif
 };
+
+static const MicroLanes micro_lanes_wide[] = {0, micro_lanes_1_4, micro_lanes_2_4, micro_lanes_3_4};
 
 static const MicroPair micro_pair[MOST_ROWS + 1] = {
     0, micro_pair_1, micro_pair_2, micro_pair_3, micro_pair_4,
@@ -252,6 +299,8 @@ static void pack_rows(
           float *to = target + (row - first_row) * p->depth + depth * rows;
           if (rows == MOST_ROWS)
             pack_steps(MOST_ROWS, steps, at + row, p->stride2, to);
+          else if (rows == WIDE_ROWS)
+            pack_steps(WIDE_ROWS, steps, at + row, p->stride2, to);
           else
             for (int64_t s = 0; s < steps; s++)
               for (int64_t r = 0; r < rows; r++) to[s * rows + r] = at[s * p->stride2 + row + r];
@@ -287,7 +336,7 @@ static void pack_panels(
 
 static void pack(const void *parameters, const pc_work *work) {
   const pc_pack *p = parameters;
-  const int64_t panels = panels_of(p->rows);
+  const int64_t panels = panels_of(p->rows, p->height);
   const int64_t first = part_start(panels, work->part, work->parts);
   const int64_t last = part_start(panels, work->part + 1, work->parts);
   float *target = out_tile(&p->target, work) + panel_start(p->rows, panels, first) * p->depth;

@@ -10,7 +10,8 @@ enum { whole_depth = 1600, depth_block = 1024, group_floats = 1 << 14 };
 static void matrix_panels(
     const pc_matrix *m, const pc_work *work, int64_t first_panel, int64_t last_panel, const float *first_weights) {
   const float alpha = work->coefficients[m->alpha];
-  const int64_t panels = panels_of(m->rows), first_row = panel_start(m->rows, panels, first_panel);
+  const bool is_wide = m->height == WIDE_ROWS;
+  const int64_t panels = panels_of(m->rows, m->height), first_row = panel_start(m->rows, panels, first_panel);
   const int64_t blocks = m->depth > whole_depth ? (m->depth + depth_block - 1) / depth_block : 1;
   // Columns go in pairs where one does not fill two vectors.
   const int64_t fitting = group_floats / (m->lanes * (m->depth / blocks + 1)) / 2 * 2;
@@ -32,7 +33,7 @@ static void matrix_panels(
           float *y = result + first * m->result_row;
           if (m->lanes > W) {
             for (int64_t c = 0; c < columns; c++)
-              micro_lanes[rows](
+              (is_wide ? micro_lanes_wide : micro_lanes)[rows](
                   depth, weights, source + c * m->source_column, m->source_depth, m->lanes, y + c * m->result_column,
                   m->result_row, alpha, beta);
           } else {
@@ -60,7 +61,7 @@ static void matrix_panels(
 /// Threads that share one tile take panels of their own.
 static void matrix(const void *parameters, const pc_work *work) {
   const pc_matrix *m = parameters;
-  const int64_t panels = panels_of(m->rows);
+  const int64_t panels = panels_of(m->rows, m->height);
   const int64_t first = part_start(panels, work->part, work->parts);
   const int64_t last = part_start(panels, work->part + 1, work->parts);
   matrix_panels(m, work, first, last, m->weights + panel_start(m->rows, panels, first) * m->depth);
@@ -70,14 +71,15 @@ INLINE void make_followers(const pc_followers *followers, const pc_work *work) {
   for (int64_t c = 0; c < followers->count; c++) followers->calls[c].kernel(followers->calls[c].parameters, work);
 }
 
-/// Panels whose results are worked on together: few enough for what belongs to them to be in the first-level cache.
-enum { panels_by_rows = 8 };
+/// Rows whose results are worked on together: few enough for what belongs to them to be in the first-level cache.
+enum { rows_together = 48 };
 
 static void matrix_by_rows(const void *parameters, const pc_work *work) {
   const pc_matrix_by_rows *b = parameters;
   pc_work own = *work;
   own.rows = b->matrix->rows;
-  own.parts = (panels_of(own.rows) + panels_by_rows - 1) / panels_by_rows;
+  own.panels = panels_of(own.rows, b->matrix->height);
+  own.parts = (own.rows + rows_together - 1) / rows_together;
   const int64_t last = part_start(own.parts, work->part + 1, work->parts);
   for (own.part = part_start(own.parts, work->part, work->parts); own.part < last; own.part++) {
     matrix(b->matrix, &own);
@@ -89,10 +91,11 @@ static void matrix_by_rows(const void *parameters, const pc_work *work) {
 static void matrix_once_for_all(const void *parameters, const pc_work *work) {
   const pc_matrix_once_for_all *a = parameters;
   const pc_matrix *m = &a->matrix;
-  const int64_t panels = panels_of(m->rows), fitting = PC_PACKED_AT_ONCE / (MOST_ROWS * m->depth);
+  const int64_t panels = panels_of(m->rows, m->height), fitting = PC_PACKED_AT_ONCE / (m->height * m->depth);
   const int64_t each = fitting > 1 ? fitting : 1;
   pc_work own = *work;
   own.rows = m->rows;
+  own.panels = panels;
   // As many parts for every thread.
   own.parts = ((panels + each - 1) / each + work->parts - 1) / work->parts * work->parts;
   const int64_t end = part_start(own.parts, work->part + 1, work->parts);
@@ -254,7 +257,7 @@ INLINE void outer_rows(
     const int R, int64_t depth, int64_t blocks, const float *x, const float *y, int64_t y_block, float *result,
     int64_t result_row, float beta) {
   for (int64_t block = 0; block < blocks; block++, y += y_block, result += BLOCK) {
-    V sum[MOST_ROWS][2];
+    V sum[MOST_ROWS][WIDE];
     UNROLL for (int r = 0; r < R; r++) {
       float *at = result + r * result_row;
       __builtin_prefetch(at + 4 * BLOCK, 1, 3);
@@ -304,7 +307,7 @@ static void outer(const void *parameters, const pc_work *work) {
   const pc_outer *o = parameters;
   const float alpha = work->coefficients[o->alpha], beta = work->coefficients[o->beta];
   const int64_t full = o->batch / o->lanes, rest = o->batch % o->lanes;
-  const int64_t panels = panels_of(o->rows);
+  const int64_t panels = panels_of(o->rows, o->height);
   const int64_t first_panel = part_start(panels, work->part, work->parts);
   const int64_t last_panel = part_start(panels, work->part + 1, work->parts);
   if (o->batch <= few && o->batch <= o->lanes && o->depth == 1 && o->result_column == 1) {

@@ -3,6 +3,7 @@
 #define SET pc_avx2
 #define W 8
 #define MOST_ROWS 6
+#define WIDE_ROWS 3
 #define TARGET "avx2,fma"
 #include "kernels.h"
 #else

@@ -3,6 +3,7 @@
 #define SET pc_avx512
 #define W 16
 #define MOST_ROWS 8
+#define WIDE_ROWS 0
 #define TARGET "avx512f,avx512bw,avx512dq,avx512vl,fma"
 #include "kernels.h"
 #else

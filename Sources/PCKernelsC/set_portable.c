@@ -2,4 +2,5 @@
 #define SET pc_portable
 #define W 4
 #define MOST_ROWS 4
+#define WIDE_ROWS 0
 #include "kernels.h"

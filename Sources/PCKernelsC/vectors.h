@@ -261,12 +261,11 @@ INLINE int64_t elements_before(int64_t count, int64_t part, int64_t parts) {
   return before < count ? before : count;
 }
 
-/// Rows of weights go in panels, as even as can be.
-INLINE int64_t panels_of(int64_t rows) { return (rows + MOST_ROWS - 1) / MOST_ROWS; }
+/// Rows of weights go in panels of `height` rows at most, as even as can be.
+INLINE int64_t panels_of(int64_t rows, int64_t height) { return (rows + height - 1) / height; }
 INLINE int64_t panel_start(int64_t rows, int64_t panels, int64_t panel) { return rows * panel / panels; }
 
 /// The row at which a part of the panels begins.
-INLINE int64_t rows_before(int64_t rows, int64_t part, int64_t parts) {
-  const int64_t panels = panels_of(rows);
+INLINE int64_t rows_before(int64_t rows, int64_t panels, int64_t part, int64_t parts) {
   return panel_start(rows, panels, part_start(panels, part, parts));
 }

@@ -47,7 +47,7 @@ extension Lowering {
     }
     let matrix = pc_matrix(
       alpha: coefficient(instruction.alpha), beta: coefficient(instruction.beta), lanes: Int64(lanes),
-      groups: Int64(groups.count), group: array(groups), rows: Int64(extents[rowAxis]),
+      groups: Int64(groups.count), group: array(groups), rows: Int64(extents[rowAxis]), height: panelHeight,
       columns: Int64(extents[columnAxis]), depth: Int64(extents[depthAxis]), weights: weights.memory.base,
       source: source.place, result: result.place, source_column: Int64(source.strides[columnAxis]),
       source_depth: Int64(source.strides[depthAxis]), result_row: Int64(result.strides[rowAxis]),
@@ -80,9 +80,10 @@ extension Lowering {
     _ matrix: pc_matrix, _ product: ProductRun, _ weights: View, axes: (row: Int, depth: Int), _ source: Operand,
     _ result: Operand
   ) {
-    reserveScratch(max(Int(PC_PACKED_AT_ONCE), Int(set.pointee.rows * matrix.depth)))
+    reserveScratch(max(Int(PC_PACKED_AT_ONCE), Int(matrix.height * matrix.depth)))
     let pack = pc_pack(
-      source: operand(weights).place, target: pc_place(), rows: matrix.rows, row: Int64(weights.strides[axes.row]),
+      source: operand(weights).place, target: pc_place(), rows: matrix.rows, height: matrix.height,
+      row: Int64(weights.strides[axes.row]),
       depth: matrix.depth, start: 0, count0: 1, count1: 1, count2: matrix.depth, stride0: 0, stride1: 0,
       stride2: Int64(weights.strides[axes.depth]))
     call(
@@ -253,8 +254,8 @@ extension Lowering {
       isFast ? PC_KERNEL_CONVOLUTION : PC_KERNEL_CONVOLUTION_ANY,
       pc_convolution(
         alpha: coefficient(instruction.alpha), beta: coefficient(instruction.beta),
-        lanes: lanes([source, filter, result]), groups: Int64(c.groups), rows: Int64(rows), channels: Int64(channels),
-        height: Int64(vertical.taps.count), width: Int64(horizontal.taps.count),
+        lanes: lanes([source, filter, result]), groups: Int64(c.groups), rows: Int64(rows), panel_height: panelHeight,
+        channels: Int64(channels), height: Int64(vertical.taps.count), width: Int64(horizontal.taps.count),
         vertical: array(taps(vertical, tapRow, source.strides[1])),
         horizontal: array(taps(horizontal, tapColumn, source.strides[2])),
         vertical_weight: Int64(vertical.tapStep * tapRow),

@@ -94,8 +94,9 @@ extension Lowering {
         call(
           PC_KERNEL_PACK,
           pc_pack(
-            source: source, target: target, rows: Int64(rows), row: Int64(x.strides[rowAxis]),
-            depth: Int64(depth * lanes), start: Int64(position * each * lanes), count0: 1, count1: Int64(each),
+            source: source, target: target, rows: Int64(rows), height: set.pointee.rows,
+            row: Int64(x.strides[rowAxis]), depth: Int64(depth * lanes), start: Int64(position * each * lanes),
+            count0: 1, count1: Int64(each),
             count2: Int64(lanes), stride0: 0, stride1: Int64(x.strides[k]), stride2: 1),
           .tile, reads: [x], writes: [])
       }
@@ -120,7 +121,8 @@ extension Lowering {
         group: array(
           results.enumerated().map {
             pc_group(weights: Int64($0 * xSize), source: Int64($0 * depth * slab), result: Int64($1))
-          }), rows: Int64(rows), columns: Int64(columns), depth: Int64(depth), x: packed, y: transposed,
+          }), rows: Int64(rows), height: set.pointee.rows, columns: Int64(columns),
+        depth: Int64(depth), x: packed, y: transposed,
         y_depth: Int64(slab), result: result.place.base, result_row: Int64(result.strides[rowAxis]),
         result_column: Int64(result.strides[columnAxis])),
       .together, reads: [], writes: [result])

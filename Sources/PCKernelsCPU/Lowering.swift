@@ -394,8 +394,7 @@ struct PackedWeights {
 }
 
 struct PackKey: Hashable {
-  /// Panels are as high as the instruction set allows.
-  var set: UnsafePointer<pc_set>
+  var height: Int64
   var buffer: Int
   var offsets: [Int]
   var rows: Int
@@ -405,13 +404,20 @@ struct PackKey: Hashable {
 }
 
 extension Lowering {
+  /// Rows of a panel of shared weights, at most.
+  var panelHeight: Int64 {
+    let set = set.pointee
+    return set.wide_rows > 0 && Int64(lanes).isMultiple(of: set.wide_lanes) ? set.wide_rows : set.rows
+  }
+
   /// Rows of a shared operand in panels, for each of the offsets, the depth being three nested counts. Instructions that
   /// want the same weights share them.
   mutating func pack(
     _ view: View, offsets: [Int], rows: Int, row: Int, counts: [Int], strides: [Int]
   ) throws -> PackedWeights {
     let key = PackKey(
-      set: set, buffer: view.buffer, offsets: offsets.map { view.offset + $0 }, rows: rows, row: row, counts: counts,
+      height: panelHeight, buffer: view.buffer, offsets: offsets.map { view.offset + $0 }, rows: rows, row: row,
+      counts: counts,
       strides: strides)
     if let known = packed[key] { return known }
     let size = rows * counts.reduce(1, *)
@@ -419,8 +425,9 @@ extension Lowering {
     for (g, offset) in key.offsets.enumerated() {
       let parameters = pc_pack(
         source: pc_place(base: buffers[view.buffer].base + offset, tile: 0, lane: 0),
-        target: pc_place(base: weights.memory.base + g * size, tile: 0, lane: 0), rows: Int64(rows), row: Int64(row),
-        depth: Int64(counts.reduce(1, *)), start: 0, count0: Int64(counts[0]), count1: Int64(counts[1]),
+        target: pc_place(base: weights.memory.base + g * size, tile: 0, lane: 0), rows: Int64(rows),
+        height: panelHeight, row: Int64(row), depth: Int64(counts.reduce(1, *)), start: 0, count0: Int64(counts[0]),
+        count1: Int64(counts[1]),
         count2: Int64(counts[2]),
         stride0: Int64(strides[0]), stride1: Int64(strides[1]), stride2: Int64(strides[2]))
       weights.packs.append(packs.count)

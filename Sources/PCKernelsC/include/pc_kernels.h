@@ -30,8 +30,8 @@ typedef struct {
 typedef struct {
   int64_t tile, live;
   int64_t part, parts;
-  /// Where it is not 0: a part is not so many of the elements, but the panels of so many rows.
-  int64_t rows;
+  /// Where `rows` is not 0: a part is not so many of the elements, but of the panels in which so many rows go.
+  int64_t rows, panels;
   const float *coefficients;
   float *scratch;
 } pc_work;
@@ -122,12 +122,11 @@ typedef struct {
   int64_t pieces, piece_result;
 } pc_products;
 
-/// Weights in panels: the rows are cut evenly into the fewest panels that the micro-kernel's height allows; a panel
-/// of r rows is [depth][r], and panels follow one another. Three nested counts, outermost first, fill the depth, or what
+/// Weights in panels: the rows are cut evenly into the fewest panels of `height` rows at most; a panel of r rows is [depth][r], and panels follow one another. Three nested counts, outermost first, fill the depth, or what
 /// follows `start` in a larger one; lanes are the innermost count where the rows are batched.
 typedef struct {
   pc_place source, target;
-  int64_t rows, row;
+  int64_t rows, height, row;
   int64_t depth, start;
   int64_t count0, count1, count2;
   int64_t stride0, stride1, stride2;
@@ -145,7 +144,7 @@ typedef struct {
   int64_t lanes;
   int64_t groups;
   const pc_group *group;
-  int64_t rows, columns, depth;
+  int64_t rows, height, columns, depth;
   const float *weights;
   pc_place source, result;
   int64_t source_column, source_depth, result_row, result_column;
@@ -206,7 +205,7 @@ typedef struct {
   int64_t lanes, batch;
   int64_t groups;
   const pc_group *group;
-  int64_t rows, columns, depth;
+  int64_t rows, height, columns, depth;
   pc_place x, y;
   int64_t y_depth;
   float *result;
@@ -225,7 +224,7 @@ typedef struct {
 typedef struct {
   int64_t alpha, beta;
   int64_t lanes;
-  int64_t groups, rows, channels;
+  int64_t groups, rows, panel_height, channels;
   int64_t height, width;
   const pc_taps *vertical, *horizontal;
   int64_t vertical_weight, vertical_source;
@@ -344,8 +343,8 @@ typedef struct {
   pc_kernel kernels[PC_KERNELS];
   /// Floats in a vector.
   int64_t width;
-  /// Rows of a panel of packed weights, at most.
-  int64_t rows;
+  /// Rows of a panel of packed weights, at most; and where tiles are a multiple of so many lanes, of a wide panel (0: nowhere).
+  int64_t rows, wide_rows, wide_lanes;
   /// Columns in a block of `pc_transpose`.
   int64_t block;
   /// Floats of scratch memory that a filter gradient takes for each tap.
