@@ -75,8 +75,8 @@ const pc_set SET = {
     .width = W,
     .rows = MOST_ROWS,
     .wide_rows = WIDE_ROWS,
-    .wide_lanes = WIDE * W,
-    .block = BLOCK,
+    .block = 2 * W,
+    .wide_block = WIDE * W,
     .scratch_per_tap = 2 * MOST_OUTPUTS * MOST_INPUTS * W,
     .exercise = exercise,
 };

@@ -267,6 +267,8 @@ INLINE void pack_panel(const pc_pack *p, const int rows, const float *source, fl
           transpose_quads(at, row, target, rows);
           if (rows > 4) transpose_quads(at + (rows - 4) * row, row, target + rows - 4, rows);
         }
+      if (rows == 3 && step == 1)
+        for (; k + 4 <= p->count2; k += 4, at += 4, target += 12) transpose_triples(at, row, target);
       for (; k < p->count2; k++, at += step, target += rows)
         UNROLL for (int r = 0; r < rows; r++) target[r] = at[r * row];
     }
@@ -274,10 +276,14 @@ INLINE void pack_panel(const pc_pack *p, const int rows, const float *source, fl
 
 /// Where the rows of a step are neighbours, all panels get some steps before any gets more: the source is then read in as many
 /// streams, from end to end, and a panel is written by whole lines.
-enum { streams = 8 };
+enum { streams = 16 };
 
 INLINE void pack_steps(const int rows, const int64_t steps, const float *source, int64_t step, float *target) {
-  for (int64_t k = 0; k < steps; k++) memcpy(target + k * rows, source + k * step, sizeof(float) * (size_t)rows);
+  int64_t k = 0;
+  // One copy a step instead of two, where the fourth number that it takes along is there to be read and is written over by the next step.
+  if (rows == 3 && step >= 3)
+    for (; k + 1 < steps; k++) *(Quad *)(target + 3 * k) = *(const Quad *)(source + k * step);
+  for (; k < steps; k++) memcpy(target + k * rows, source + k * step, sizeof(float) * (size_t)rows);
 }
 
 static void pack_rows(

@@ -194,24 +194,22 @@ static void matrix_once(const void *parameters, const pc_work *work) {
 
 // MARK: Summed over the examples, both batched
 
-#define BLOCK (2 * W)
-
 static void transpose(const void *parameters, const pc_work *work) {
   const pc_transpose *t = parameters;
   for (int64_t g = 0; g < t->groups; g++)
     for (int64_t k = 0; k < t->depth; k++) {
       const float *source = in_tile(&t->source, work) + t->group[g].source + k * t->source_depth;
       float *target = out_tile(&t->result, work) + t->group[g].result + k * t->result_depth;
-      for (int64_t c = 0; c < t->columns; c += BLOCK) {
-        int64_t columns = t->columns - c < BLOCK ? t->columns - c : BLOCK;
+      for (int64_t c = 0; c < t->columns; c += t->block) {
+        int64_t columns = t->columns - c < t->block ? t->columns - c : t->block;
         const float *rows = source + c * t->source_column;
         int64_t j = 0;
         for (; j + 4 <= columns; j += 4)
           for (int64_t l = 0; l < t->lanes; l += 4)
-            transpose_quads(rows + j * t->source_column + l, t->source_column, target + l * BLOCK + j, BLOCK);
+            transpose_quads(rows + j * t->source_column + l, t->source_column, target + l * t->block + j, t->block);
         for (; j < columns; j++)
-          for (int64_t l = 0; l < t->lanes; l++) target[l * BLOCK + j] = rows[j * t->source_column + l];
-        target += t->lanes * BLOCK;
+          for (int64_t l = 0; l < t->lanes; l++) target[l * t->block + j] = rows[j * t->source_column + l];
+        target += t->lanes * t->block;
       }
     }
 }
@@ -220,35 +218,37 @@ static void transpose(const void *parameters, const pc_work *work) {
 INLINE void outer_block(
     const pc_outer *o, const pc_group *group, int64_t row, int64_t rows, int64_t c, int64_t tile, int64_t tiles,
     int64_t rest, float alpha, float beta) {
-  const int64_t columns = o->columns - c < BLOCK ? o->columns - c : BLOCK;
+  const int64_t block = o->block, columns = o->columns - c < block ? o->columns - c : block;
+  const Micro micro = o->height == WIDE_ROWS ? micro_wide[rows] : micro_two[rows];
   const int64_t x_depth = o->lanes * rows;
   const float *x = o->x.base + group->weights + row * o->depth * o->lanes + tile * o->x.tile;
   const float *y = o->y.base + group->source + c * o->lanes + tile * o->y.tile;
   float *result = o->result + group->result + row * o->result_row + c * o->result_column;
-  float local[MOST_ROWS * BLOCK] __attribute__((aligned(64)));
-  const bool direct = columns == BLOCK && o->result_column == 1;
+  float local[MOST_ROWS * WIDE * W] __attribute__((aligned(64)));
+  const bool direct = columns == block && o->result_column == 1;
   float *at = direct ? result : local;
-  const int64_t step = direct ? o->result_row : BLOCK;
+  const int64_t step = direct ? o->result_row : block;
   // After a few examples' products the result is wanted before its lines have come.
   if (direct)
-    for (int64_t r = 0; r < rows; r++) __builtin_prefetch(result + r * o->result_row + 3 * BLOCK, 1, 3);
+    for (int64_t r = 0; r < rows; r++)
+      for (int64_t j = 0; j < block; j += 16) __builtin_prefetch(result + r * o->result_row + 3 * block + j, 1, 3);
   if (!direct && beta != 0)
     for (int64_t r = 0; r < rows; r++)
-      for (int64_t j = 0; j < BLOCK; j++)
-        local[r * BLOCK + j] = j < columns ? result[r * o->result_row + j * o->result_column] : 0;
+      for (int64_t j = 0; j < block; j++)
+        local[r * block + j] = j < columns ? result[r * o->result_row + j * o->result_column] : 0;
   if (tiles > 0) {
-    const Loops whole = {{tiles, o->depth, o->lanes}, {o->x.tile, x_depth, rows}, {o->y.tile, o->y_depth, BLOCK}};
-    micro_two[rows](&whole, x, y, W, at, step, W, alpha, beta);
+    const Loops whole = {{tiles, o->depth, o->lanes}, {o->x.tile, x_depth, rows}, {o->y.tile, o->y_depth, block}};
+    micro(&whole, x, y, W, at, step, W, alpha, beta);
     beta = 1;
   }
   if (rest > 0) {
-    const Loops remainder = {{1, o->depth, rest}, {0, x_depth, rows}, {0, o->y_depth, BLOCK}};
-    micro_two[rows](&remainder, x + tiles * o->x.tile, y + tiles * o->y.tile, W, at, step, W, alpha, beta);
+    const Loops remainder = {{1, o->depth, rest}, {0, x_depth, rows}, {0, o->y_depth, block}};
+    micro(&remainder, x + tiles * o->x.tile, y + tiles * o->y.tile, W, at, step, W, alpha, beta);
   }
   if (!direct)
     for (int64_t r = 0; r < rows; r++)
       for (int64_t j = 0; j < columns; j++)
-        result[r * o->result_row + j * o->result_column] = local[r * BLOCK + j];
+        result[r * o->result_row + j * o->result_column] = local[r * block + j];
 }
 
 /// R rows of the result from `depth` examples, end to end: of so few the result is the largest part, and waits for nothing but its own
@@ -256,30 +256,27 @@ INLINE void outer_block(
 INLINE void outer_rows(
     const int R, int64_t depth, int64_t blocks, const float *x, const float *y, int64_t y_block, float *result,
     int64_t result_row, float beta) {
-  for (int64_t block = 0; block < blocks; block++, y += y_block, result += BLOCK) {
+  for (int64_t block = 0; block < blocks; block++, y += y_block, result += 2 * W) {
     V sum[MOST_ROWS][WIDE];
     UNROLL for (int r = 0; r < R; r++) {
       float *at = result + r * result_row;
-      __builtin_prefetch(at + 4 * BLOCK, 1, 3);
+      __builtin_prefetch(at + 8 * W, 1, 3);
       UNROLL for (int n = 0; n < 2; n++) sum[r][n] = beta == 0 ? splat(0) : beta * load(at + n * W);
     }
-    for (int64_t k = 0; k < depth; k++) multiply_once(R, 2, x + k * R, y + k * BLOCK, W, sum);
+    for (int64_t k = 0; k < depth; k++) multiply_once(R, 2, x + k * R, y + k * 2 * W, W, sum);
     UNROLL for (int r = 0; r < R; r++) {
       UNROLL for (int n = 0; n < 2; n++) store(result + r * result_row + n * W, sum[r][n]);
     }
   }
 }
 
-/// Examples up to which the result is worked on row by row.
-enum { few = 16 };
-
 /// As many blocks of columns as are whole, of a panel of rows and a single tile.
 static void outer_of_few(
     const pc_outer *o, int64_t rows, int64_t blocks, const float *x, const float *y, float *result, float alpha,
     float beta) {
-  float scaled[few * MOST_ROWS];
+  float scaled[PC_FEW * MOST_ROWS];
   for (int64_t i = 0; i < o->batch * rows; i++) scaled[i] = alpha * x[i];
-  const int64_t next = o->lanes * BLOCK;
+  const int64_t next = o->lanes * 2 * W;
   switch (rows) {
   case 1: outer_rows(1, o->batch, blocks, scaled, y, next, result, o->result_row, beta); break;
   case 2: outer_rows(2, o->batch, blocks, scaled, y, next, result, o->result_row, beta); break;
@@ -310,16 +307,16 @@ static void outer(const void *parameters, const pc_work *work) {
   const int64_t panels = panels_of(o->rows, o->height);
   const int64_t first_panel = part_start(panels, work->part, work->parts);
   const int64_t last_panel = part_start(panels, work->part + 1, work->parts);
-  if (o->batch <= few && o->batch <= o->lanes && o->depth == 1 && o->result_column == 1) {
-    const int64_t blocks = o->columns / BLOCK;
+  if (o->block == 2 * W && o->batch <= PC_FEW && o->batch <= o->lanes && o->depth == 1 && o->result_column == 1) {
+    const int64_t blocks = o->columns / o->block;
     for (int64_t g = 0; g < o->groups; g++)
       for (int64_t panel = first_panel; panel < last_panel; panel++) {
         const int64_t row = panel_start(o->rows, panels, panel), rows = panel_start(o->rows, panels, panel + 1) - row;
         outer_of_few(
             o, rows, blocks, o->x.base + o->group[g].weights + row * o->lanes, o->y.base + o->group[g].source,
             o->result + o->group[g].result + row * o->result_row, alpha, beta);
-        if (blocks * BLOCK < o->columns)
-          outer_block(o, o->group + g, row, rows, blocks * BLOCK, 0, full, rest, alpha, beta);
+        if (blocks * o->block < o->columns)
+          outer_block(o, o->group + g, row, rows, blocks * o->block, 0, full, rest, alpha, beta);
       }
     return;
   }
@@ -331,11 +328,11 @@ static void outer(const void *parameters, const pc_work *work) {
       const int64_t tiles = is_last ? full - tile : chunk, lanes = is_last ? rest : 0;
       const float kept = tile == 0 ? beta : 1;
       // Of a few examples the result is the largest part, and is read and written from end to end.
-      const int64_t together = (tiles * o->lanes + lanes) * o->depth <= by_rows ? o->columns : BLOCK;
+      const int64_t together = (tiles * o->lanes + lanes) * o->depth <= by_rows ? o->columns : o->block;
       for (int64_t first = 0; first < o->columns; first += together)
         for (int64_t panel = first_panel; panel < last_panel; panel++) {
           const int64_t row = panel_start(o->rows, panels, panel), rows = panel_start(o->rows, panels, panel + 1) - row;
-          for (int64_t c = first; c < first + together && c < o->columns; c += BLOCK)
+          for (int64_t c = first; c < first + together && c < o->columns; c += o->block)
             outer_block(o, o->group + g, row, rows, c, tile, tiles, lanes, alpha, kept);
         }
     }

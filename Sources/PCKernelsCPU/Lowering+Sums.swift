@@ -64,6 +64,13 @@ extension Lowering {
     }
   }
 
+  /// Whether wide blocks of the columns pay: for more than a few examples, where they add little padding.
+  private func isWide(columns: Int) -> Bool {
+    func padded(_ block: Int64) -> Int { (columns + Int(block) - 1) / Int(block) * Int(block) }
+    let set = set.pointee
+    return set.wide_rows > 0 && batchSize > Int(PC_FEW) && padded(set.wide_block) * 16 <= padded(set.block) * 17
+  }
+
   private mutating func lowerOuter(_ extents: [Int], _ run: [Instruction]) throws {
     let groupRank = extents.count - 3
     let result = operand(run[0].results[0])
@@ -72,8 +79,10 @@ extension Lowering {
     let rowAxis = isVectorFirst ? n : m
     let columnAxis = isVectorFirst ? m : n
     let groupExtents = Array(extents.prefix(groupRank))
-    let block = Int(set.pointee.block)
     let (rows, columns, each) = (extents[rowAxis], extents[columnAxis], extents[k])
+    let isWide = isWide(columns: columns)
+    let block = Int(isWide ? set.pointee.wide_block : set.pointee.block)
+    let height = isWide ? set.pointee.wide_rows : set.pointee.rows
     let depth = each * run.count
     let results = Lowering.offsets(groupExtents, strides: result.strides)
     let groups = results.count
@@ -94,7 +103,7 @@ extension Lowering {
         call(
           PC_KERNEL_PACK,
           pc_pack(
-            source: source, target: target, rows: Int64(rows), height: set.pointee.rows,
+            source: source, target: target, rows: Int64(rows), height: height,
             row: Int64(x.strides[rowAxis]), depth: Int64(depth * lanes), start: Int64(position * each * lanes),
             count0: 1, count1: Int64(each),
             count2: Int64(lanes), stride0: 0, stride1: Int64(x.strides[k]), stride2: 1),
@@ -104,7 +113,7 @@ extension Lowering {
       call(
         PC_KERNEL_TRANSPOSE,
         pc_transpose(
-          lanes: Int64(lanes), groups: Int64(groups),
+          lanes: Int64(lanes), block: Int64(block), groups: Int64(groups),
           group: array(
             yOffsets.enumerated().map {
               pc_group(weights: 0, source: Int64($1), result: Int64(($0 * depth + position * each) * slab))
@@ -117,11 +126,11 @@ extension Lowering {
       PC_KERNEL_OUTER,
       pc_outer(
         alpha: coefficient(run[0].alpha), beta: coefficient(run[0].beta), lanes: Int64(lanes),
-        batch: Int64(batchSize), groups: Int64(groups),
+        block: Int64(block), batch: Int64(batchSize), groups: Int64(groups),
         group: array(
           results.enumerated().map {
             pc_group(weights: Int64($0 * xSize), source: Int64($0 * depth * slab), result: Int64($1))
-          }), rows: Int64(rows), height: set.pointee.rows, columns: Int64(columns),
+          }), rows: Int64(rows), height: height, columns: Int64(columns),
         depth: Int64(depth), x: packed, y: transposed,
         y_depth: Int64(slab), result: result.place.base, result_row: Int64(result.strides[rowAxis]),
         result_column: Int64(result.strides[columnAxis])),

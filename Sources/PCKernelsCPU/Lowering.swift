@@ -407,7 +407,7 @@ extension Lowering {
   /// Rows of a panel of shared weights, at most.
   var panelHeight: Int64 {
     let set = set.pointee
-    return set.wide_rows > 0 && Int64(lanes).isMultiple(of: set.wide_lanes) ? set.wide_rows : set.rows
+    return set.wide_rows > 0 && Int64(lanes).isMultiple(of: set.wide_block) ? set.wide_rows : set.rows
   }
 
   /// Rows of a shared operand in panels, for each of the offsets, the depth being three nested counts. Instructions that

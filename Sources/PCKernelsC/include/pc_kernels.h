@@ -190,7 +190,7 @@ typedef struct {
 /// [column][lanes] of each group and depth to blocks of `block` columns: [block][lanes][block columns], zero past the last
 /// column.
 typedef struct {
-  int64_t lanes;
+  int64_t lanes, block;
   int64_t groups;
   const pc_group *group;
   int64_t columns, depth;
@@ -198,11 +198,14 @@ typedef struct {
   int64_t source_column, source_depth, result_depth;
 } pc_transpose;
 
+/// Examples whose products are summed row by row, where blocks are not wide.
+enum { PC_FEW = 16 };
+
 /// `result[row, column] = Σ_{tile, k, lane} x[row, k] · y[column, k]` for each group; x as `pc_pack` leaves it, y as
 /// `pc_transpose` does.
 typedef struct {
   int64_t alpha, beta;
-  int64_t lanes, batch;
+  int64_t lanes, block, batch;
   int64_t groups;
   const pc_group *group;
   int64_t rows, height, columns, depth;
@@ -343,10 +346,11 @@ typedef struct {
   pc_kernel kernels[PC_KERNELS];
   /// Floats in a vector.
   int64_t width;
-  /// Rows of a panel of packed weights, at most; and where tiles are a multiple of so many lanes, of a wide panel (0: nowhere).
-  int64_t rows, wide_rows, wide_lanes;
-  /// Columns in a block of `pc_transpose`.
-  int64_t block;
+  /// Rows of a panel of packed weights, at most; and of a wide one (0: there is none), for multiples of `wide_block` numbers beside one
+  /// another.
+  int64_t rows, wide_rows;
+  /// Columns in a block of `pc_transpose`, and in one for wide panels.
+  int64_t block, wide_block;
   /// Floats of scratch memory that a filter gradient takes for each tap.
   int64_t scratch_per_tap;
   /// Runs fused multiply-adds on registers, `rounds` rounds from `value` on, and returns how many floating-point operations that
