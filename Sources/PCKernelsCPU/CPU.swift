@@ -92,9 +92,8 @@ public struct CPU: Backend {
     // One example fills no vector. Where there are no images, its numbers are better taken for shared ones, whose products
     // go through neighbouring results instead.
     let isSingle = batchSize == 1 && !program.hasImages
-    // Images are large: 32 of them go in two tiles, one for each of two threads, of which more stays in the cache.
-    let isLarge = batchSize > (program.hasImages ? 32 : 16)
-    let lanes = isSingle ? 1 : isLarge ? 32 : batchSize > 8 ? 16 : 8
+    // Up to 32 examples go in two tiles, so that two threads need not meet after every layer.
+    let lanes = isSingle ? 1 : batchSize > 32 ? 32 : batchSize > 8 ? 16 : 8
     guard let set = instructionSet.kernels(lanes: lanes) else {
       fatalError("instruction set \(instructionSet.rawValue) is gone from this machine")
     }
