@@ -58,6 +58,7 @@ extension Lowering {
       for other in others {
         all.reads.formUnion(other.reads)
         all.writes.formUnion(other.writes)
+        all.effects = all.effects.isEmpty || other.effects.isEmpty ? [] : all.effects + other.effects
         all.origin.operation += " + \(other.origin.operation)"
         all.origin.byteCount += other.origin.byteCount
       }

@@ -26,6 +26,8 @@ struct Call {
   var run: ElementRun?
   /// Of a product whose rows follow one another.
   var product: ProductRun?
+  /// What it does to zeros, in order; nothing where that is not known.
+  var effects: [Effect] = []
   /// Packed weights that must be up to date, by their index in `Lowering.packs`.
   var packs: [Int] = []
   /// Calls that do the same with weights as they lie, by their index in `Lowering.alternatives`: for what is done once.
@@ -90,6 +92,8 @@ struct Lowering {
   private(set) var scratchCount = 0
   private var constants: [Float: Int] = [:]
   private var sharedWorkspaces: [Purpose: Memory] = [:]
+  /// What the instruction that is being lowered does to zeros.
+  private var effects: [Effect] = []
   private var packed: [PackKey: PackedWeights] = [:]
   /// What is being lowered.
   private var origin = Profile.Call()
@@ -145,7 +149,9 @@ struct Lowering {
           try lowerSummedProducts(instructions)
         } else if !isSummedProduct(instruction) {
           describe([instruction], in: section)
+          effects = Effect(instruction, in: program).map { [$0] } ?? []
           try lower(instruction)
+          effects = []
         }
       }
       calls.replaceSubrange(start..., with: byRows(calls[start...]))
@@ -322,7 +328,7 @@ extension Lowering {
           PC_KERNEL_SPREAD, PC_KERNEL_COURSE, PC_KERNEL_LAST_ROUND,
         ].contains(kernel),
         reads: Set(reads.map(\.buffer)), writes: Set(writes.map(\.buffer)), run: run, product: product,
-        packs: packs, origin: origin(kernel)))
+        effects: effects, packs: packs, origin: origin(kernel)))
   }
 
   /// Takes the last call's alternative from the calls that `lower` makes; none where it makes none.

@@ -82,6 +82,7 @@ private struct PlanBuilder {
 
   /// The lanes in use where they are not the batch's; 0 where they are.
   private var live = 0
+  private var zeros = Zeros()
 
   /// Calls in order, `repeat` times; see `pc_span` for the parts. Or one call that makes all repetitions.
   private struct Span {
@@ -91,6 +92,8 @@ private struct PlanBuilder {
     /// Whether only the first thread makes them.
     var isAlone = false
     var recurrence: Recurrence?
+    /// What of the calls must be made in repetitions that come before these.
+    var early: [[Range<Int>]] = []
   }
 
   /// Buffers that calls read and write.
@@ -131,6 +134,7 @@ private struct PlanBuilder {
     // A single round goes the same way, so that results do not depend on how rounds are divided into passages.
     if let rounds = calls.rounds[passage.section] {
       append(rounds, count: passage.count)
+      zeros = Zeros()
       return
     }
     let section = calls.sections[passage.section]
@@ -139,11 +143,14 @@ private struct PlanBuilder {
     if isAllTiles && !isOnce {
       guard !section.isEmpty else { return }
       appendTiles(section, count: passage.count)
+      if passage.count == 1 { for call in section { _ = zeros.follow(calls.calls[call]) } }
     } else if passage.count == 1 {
       appendEach(section, isOnce: true)
+      for call in section { _ = zeros.follow(calls.calls[call]) }
     } else {
       packOnce(for: section)
       appendEach(section)
+      for call in section { zeros.forget(calls.calls[call].writes) }
       closeBlock(repeating: passage.count)
     }
   }
@@ -238,15 +245,41 @@ private struct PlanBuilder {
 
   /// What does not depend on other calls of the section does all its repetitions on its own; elementwise calls do them part
   /// by part of their elements, or in registers where they are a recurrence.
-  private func repeatedSpans(_ range: Range<Int>, _ count: Int) -> [Span] {
+  private mutating func repeatedSpans(_ range: Range<Int>, _ count: Int) -> [Span] {
     ElementRegion.independentGroups(range, calls.calls).map { group in
       var region = ElementRegion()
       let isRegion = group.allSatisfy { index in calls.calls[index].run.map { region.add(index, $0) } ?? false }
-      if isRegion, let recurrence = Recurrence(group.map { calls.calls[$0] }, count, width: calls.width) {
+      guard isRegion else {
+        let early = earlyRepetitions(group, count)
+        return Span(calls: group, repetitions: count - early.count, early: early)
+      }
+      for call in group { zeros.forget(calls.calls[call].writes) }
+      if let recurrence = Recurrence(group.map { calls.calls[$0] }, count, width: calls.width) {
         return Span(calls: group, recurrence: recurrence)
       }
-      return Span(calls: group, repetitions: count, parts: isRegion ? region.parts : 1)
+      return Span(calls: group, repetitions: count, parts: region.parts)
     }
+  }
+
+  /// Repetitions in which some calls would add nothing to zeros, and what remains of them. From then on all calls are made.
+  private mutating func earlyRepetitions(_ group: [Int], _ count: Int) -> [[Range<Int>]] {
+    var early: [[Range<Int>]] = []
+    while early.count < count {
+      let before = zeros
+      let made = group.indices.filter { zeros.follow(calls.calls[group[$0]]) }
+      if made.count == group.count || zeros == before { break }
+      var ranges: [Range<Int>] = []
+      for position in made {
+        if let last = ranges.last, last.upperBound == position {
+          ranges[ranges.count - 1] = last.lowerBound..<(position + 1)
+        } else {
+          ranges.append(position..<(position + 1))
+        }
+      }
+      early.append(ranges)
+    }
+    if early.count < count { for call in group { zeros.forget(calls.calls[call].writes) } }
+    return early
   }
 
   /// Calls that do not touch one another's results share a phase, and so do small ones that follow one another: the first thread
@@ -290,8 +323,12 @@ private struct PlanBuilder {
   }
 
   private mutating func addPhase(together: Bool, _ list: [Span]) {
-    phases.append(
-      pc_phase(together: together, live: Int64(live), first: Int64(spans.count), count: Int64(list.count)))
+    let firstSpan = spans.count
+    defer {
+      phases.append(
+        pc_phase(
+          together: together, live: Int64(live), first: Int64(firstSpan), count: Int64(spans.count - firstSpan)))
+    }
     for span in list {
       let first = listed.count
       if let recurrence = span.recurrence {
@@ -302,6 +339,10 @@ private struct PlanBuilder {
         listed += span.calls.map { calls.pointer($0, isAlone: span.isAlone) }
         origins += span.calls.map { calls.calls[$0].origin }
       }
+      for range in span.early.joined() {
+        spans.append(pc_span(first: Int64(first + range.lowerBound), count: Int64(range.count), repeat: 1, parts: 1))
+      }
+      guard span.repetitions > 0 else { continue }
       spans.append(
         pc_span(
           first: Int64(first), count: Int64(listed.count - first), repeat: Int64(span.repetitions),

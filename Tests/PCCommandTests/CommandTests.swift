@@ -101,11 +101,11 @@ struct CommandTests {
     for bar in bars { #expect(bar["ts"] is NSNumber && bar["dur"] is NSNumber && bar["tid"] as? Int == 0) }
 
     let plan = try workplace.pcgraph("inspect --plan \(choice) --format json").objects().dropLast()
-    // The forward pass and the weight gradients; messages of the output once, of the hidden units in three steps; the length
-    // of the gradient.
+    // The forward pass and the weight gradients; messages of the output once, of the hidden units in three steps, in the first of
+    // which there is no error yet; the length of the gradient.
     let weights = 64 * 8 + 8 * 8 + 8 * 10
     let flop = plan.reduce(0) { $0 + ($1["flop"] as? Int ?? 0) }
-    #expect(flop == 2 * (16 * (2 * weights + 80 + 3 * 64) + weights + 26))
+    #expect(flop == 2 * (16 * (2 * weights + 80 + 2 * 64) + weights + 26))
     #expect(plan.allSatisfy { ($0["seconds"] as? Double ?? -1) >= 0 })
     #expect(Set(plan.compactMap { $0["phase"] as? String }).isSuperset(of: ["batch", "step", "close", "update"]))
 

@@ -70,28 +70,6 @@ extension Values {
     }
   }
 
-  /// What two threads leave, which must be to the bit what one and three do, and to the tolerance, of the largest number, what
-  /// the reference backend does.
-  fileprivate func observed(
-    _ passage: Passage, on set: CPU.InstructionSet, tolerance: Double, _ what: String
-  ) throws -> [[Double]] {
-    var experiment = experiment
-    experiment.script = [passage]
-    let slots = [0.3, 0.6]
-    let observed = try experiment.run(on: CPU(threads: 2, instructionSet: set, leastShared: 0), slots: slots)
-    for threads in [1, 3] {
-      let other = try experiment.run(on: CPU(threads: threads, instructionSet: set, leastShared: 0), slots: slots)
-      #expect(other == observed, "\(what), \(threads) threads")
-    }
-    let expected = try experiment.run(on: Reference(), slots: slots)
-    for value in buffers {
-      let largest = expected[value].reduce(1) { max($0, abs($1)) }
-      let problem = discrepancy(observed[value], expected[value]) { _ in tolerance * largest }
-      #expect(problem == nil, "\(what), value \(value): \(problem ?? "")")
-    }
-    return observed
-  }
-
   /// Operations of the calls that the section became.
   fileprivate func operations() throws -> [String] {
     let executable = try CPU(threads: 1).compile(experiment.program, batchSize: experiment.batch, bindings: [:])
@@ -111,7 +89,7 @@ extension Values {
       layers.addRandom(12)
       let passage = Passage(section: 0, count: [1, 3][seed % 2])
       _ = try layers.observed(
-        passage, on: set, tolerance: 1e-4, "seed \(seed), batch \(batch), width \(width)")
+        [passage], on: set, tolerance: 1e-4, "seed \(seed), batch \(batch), width \(width)")
     }
   }
 
@@ -127,9 +105,9 @@ extension Values {
     layers.multiply(2, into: 3, transposed: true)
     layers.apply(.multiply, [layers.view(3), layers.view(0)], into: 4)
     let (once, twice) = (Passage(section: 0), Passage(section: 0, count: 2))
-    let observed = try layers.observed(once, on: set, tolerance: 1e-5, "batch \(batch)")
+    let observed = try layers.observed([once], on: set, tolerance: 1e-5, "batch \(batch)")
     #expect(
-      try layers.observed(twice, on: set, tolerance: 1e-5, "batch \(batch), twice") == observed, "batch \(batch)")
+      try layers.observed([twice], on: set, tolerance: 1e-5, "batch \(batch), twice") == observed, "batch \(batch)")
     for (passage, packs) in [(once, 0), (twice, 2)] {
       let executable = try CPU(threads: 2, instructionSet: set).compile(
         layers.experiment.program, batchSize: batch, bindings: [:])

@@ -151,4 +151,26 @@ struct Values {
   func view(_ value: Int) -> View { View(buffer: buffers[value], strides: [1]) }
 
   mutating func pick<T>(_ values: [T]) -> T { values[Int.random(in: values.indices, using: &dice)] }
+
+  /// What two threads leave, which must be to the bit what one and three do, and to the tolerance, of the largest number, what
+  /// the reference backend does.
+  func observed(
+    _ script: [Passage], on set: CPU.InstructionSet, tolerance: Double, _ what: String
+  ) throws -> [[Double]] {
+    var experiment = experiment
+    experiment.script = script
+    let slots = [0.3, 0.6]
+    let observed = try experiment.run(on: CPU(threads: 2, instructionSet: set, leastShared: 0), slots: slots)
+    for threads in [1, 3] {
+      let other = try experiment.run(on: CPU(threads: threads, instructionSet: set, leastShared: 0), slots: slots)
+      #expect(other == observed, "\(what), \(threads) threads")
+    }
+    let expected = try experiment.run(on: Reference(), slots: slots)
+    for value in buffers {
+      let largest = expected[value].reduce(1) { max($0, abs($1)) }
+      let problem = discrepancy(observed[value], expected[value]) { _ in tolerance * largest }
+      #expect(problem == nil, "\(what), value \(value): \(problem ?? "")")
+    }
+    return observed
+  }
 }
