@@ -3,7 +3,7 @@ import PCPrimitives
 /// What an instruction does to zeros.
 ///
 /// An error that inference has not yet reached is 0, and so is all that is made of it: in the first steps of a deep network most
-/// products add nothing to zeros. To leave these out changes no number (as long as weights are finite), and saves (L − 1) / 2T of
+/// products add nothing to zeros. To leave these out changes no number (as long as weights are finite), and saves L / 2T of
 /// the products that T steps make with L layers in a row.
 struct Effect {
   /// The buffer that is written, whether all of it is, and whether nothing of what it held is kept.
