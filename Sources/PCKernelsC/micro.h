@@ -126,8 +126,8 @@ MICRO(8)
 /// A panel of R rows times all lanes of a column, N vectors at a time: the plain loop of a matrix product, which is short enough for
 /// the calls around it to count.
 INLINE void multiply_lanes(
-    const int R, const int N, int64_t depth, const float *weights, const float *source, int64_t step, int64_t lanes, float *result,
-    int64_t result_row, float alpha, float beta) {
+    const int R, const int N, int64_t depth, const float *weights, const float *source, int64_t step, int64_t lanes,
+    float *result, int64_t result_row, float alpha, float beta) {
   for (int64_t l = 0; l < lanes; l += N * W) {
     V sum[MOST_ROWS][WIDE];
     UNROLL for (int r = 0; r < R; r++) {
