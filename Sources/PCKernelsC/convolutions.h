@@ -21,12 +21,13 @@ INLINE Loops convolution_loops(
   return loops;
 }
 
-/// For shared, packed filters and at least one vector of lanes. The vectors of a block are two of a column's lanes, or, where
-/// a vector holds all of them, two neighbouring columns with the same taps. Threads that share one tile take rows of their own.
+/// For shared, packed filters and at least one vector of lanes. The vectors of a block are two or four of a column's lanes, or,
+/// where a vector holds all of them, two neighbouring columns with the same taps. Threads that share one tile take rows of their own.
 static void convolution(const void *parameters, const pc_work *work) {
   const pc_convolution *c = parameters;
   const float alpha = work->coefficients[c->alpha], beta = work->coefficients[c->beta];
-  const bool is_wide = c->panel_height == WIDE_ROWS;
+  const Micro *const micros = micros_of(c->panel_height);
+  const int64_t breadth = breadth_of(c->panel_height);
   const int64_t panels = panels_of(c->rows, c->panel_height);
   const int64_t top = part_start(c->height, work->part, work->parts);
   const int64_t bottom = part_start(c->height, work->part + 1, work->parts);
@@ -45,12 +46,9 @@ static void convolution(const void *parameters, const pc_work *work) {
           const Loops loops = convolution_loops(c, vertical, horizontal, rows);
           const float *w = weights + rows * horizontal->weight, *s = source + horizontal->source;
           float *r = result + x * c->result_column;
-          if (is_wide) {
-            for (int64_t l = 0; l < c->lanes; l += WIDE * W)
-              micro_wide[rows](&loops, w, s + l, W, r + l, c->result_channel, W, alpha, beta);
-          } else if (c->lanes > W) {
-            for (int64_t l = 0; l < c->lanes; l += 2 * W)
-              micro_two[rows](&loops, w, s + l, W, r + l, c->result_channel, W, alpha, beta);
+          if (c->lanes > W) {
+            for (int64_t l = 0; l < c->lanes; l += breadth)
+              micros[rows](&loops, w, s + l, W, r + l, c->result_channel, W, alpha, beta);
           } else if (x + 1 < c->width && next->count == horizontal->count && next->weight == horizontal->weight) {
             micro_two[rows](
                 &loops, w, s, next->source - horizontal->source, r, c->result_channel, c->result_column, alpha, beta);

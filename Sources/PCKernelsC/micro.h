@@ -21,8 +21,8 @@ typedef struct {
 /// Vectors of a wide block.
 #define WIDE 4
 
-/// Twelve sums and three weights leave one of 16 registers: the compiler must not read a vector before those that need the one before it
-/// have been made.
+/// Twelve sums and three weights leave one of 16 registers for vectors of the source: the compiler must not read the next one before the
+/// sums have taken this one up.
 #if defined(__x86_64__)
 #define IN_TURN(x) __asm__ volatile("" : "+x"(x) : : "memory")
 #else
@@ -231,6 +231,10 @@ static const Micro micro_one[MOST_ROWS + 1] = MICROS(1);
 static const Micro micro_two[MOST_ROWS + 1] = MICROS(2);
 static const Micro micro_wide[] = {0, micro_1_4, micro_2_4, micro_3_4};
 
+/// By rows, for panels of this height at most; and the numbers that it takes beside one another.
+INLINE const Micro *micros_of(int64_t height) { return height == WIDE_ROWS ? micro_wide : micro_two; }
+INLINE int64_t breadth_of(int64_t height) { return W * (height == WIDE_ROWS ? WIDE : 2); }
+
 static const MicroLanes micro_lanes[MOST_ROWS + 1] = {
     0, micro_lanes_1_2, micro_lanes_2_2, micro_lanes_3_2, micro_lanes_4_2,
 #if MOST_ROWS > 4
@@ -242,6 +246,8 @@ static const MicroLanes micro_lanes[MOST_ROWS + 1] = {
 };
 
 static const MicroLanes micro_lanes_wide[] = {0, micro_lanes_1_4, micro_lanes_2_4, micro_lanes_3_4};
+
+INLINE const MicroLanes *micro_lanes_of(int64_t height) { return height == WIDE_ROWS ? micro_lanes_wide : micro_lanes; }
 
 static const MicroPair micro_pair[MOST_ROWS + 1] = {
     0, micro_pair_1, micro_pair_2, micro_pair_3, micro_pair_4,

@@ -10,7 +10,7 @@ enum { whole_depth = 1600, depth_block = 1024, group_floats = 1 << 14 };
 static void matrix_panels(
     const pc_matrix *m, const pc_work *work, int64_t first_panel, int64_t last_panel, const float *first_weights) {
   const float alpha = work->coefficients[m->alpha];
-  const bool is_wide = m->height == WIDE_ROWS;
+  const MicroLanes *const micros = micro_lanes_of(m->height);
   const int64_t panels = panels_of(m->rows, m->height), first_row = panel_start(m->rows, panels, first_panel);
   const int64_t blocks = m->depth > whole_depth ? (m->depth + depth_block - 1) / depth_block : 1;
   // Columns go in pairs where one does not fill two vectors.
@@ -33,7 +33,7 @@ static void matrix_panels(
           float *y = result + first * m->result_row;
           if (m->lanes > W) {
             for (int64_t c = 0; c < columns; c++)
-              (is_wide ? micro_lanes_wide : micro_lanes)[rows](
+              micros[rows](
                   depth, weights, source + c * m->source_column, m->source_depth, m->lanes, y + c * m->result_column,
                   m->result_row, alpha, beta);
           } else {
@@ -218,8 +218,8 @@ static void transpose(const void *parameters, const pc_work *work) {
 INLINE void outer_block(
     const pc_outer *o, const pc_group *group, int64_t row, int64_t rows, int64_t c, int64_t tile, int64_t tiles,
     int64_t rest, float alpha, float beta) {
-  const int64_t block = o->block, columns = o->columns - c < block ? o->columns - c : block;
-  const Micro micro = o->height == WIDE_ROWS ? micro_wide[rows] : micro_two[rows];
+  const int64_t block = breadth_of(o->height), columns = o->columns - c < block ? o->columns - c : block;
+  const Micro micro = micros_of(o->height)[rows];
   const int64_t x_depth = o->lanes * rows;
   const float *x = o->x.base + group->weights + row * o->depth * o->lanes + tile * o->x.tile;
   const float *y = o->y.base + group->source + c * o->lanes + tile * o->y.tile;
@@ -304,19 +304,19 @@ static void outer(const void *parameters, const pc_work *work) {
   const pc_outer *o = parameters;
   const float alpha = work->coefficients[o->alpha], beta = work->coefficients[o->beta];
   const int64_t full = o->batch / o->lanes, rest = o->batch % o->lanes;
-  const int64_t panels = panels_of(o->rows, o->height);
+  const int64_t block = breadth_of(o->height), panels = panels_of(o->rows, o->height);
   const int64_t first_panel = part_start(panels, work->part, work->parts);
   const int64_t last_panel = part_start(panels, work->part + 1, work->parts);
-  if (o->block == 2 * W && o->batch <= PC_FEW && o->batch <= o->lanes && o->depth == 1 && o->result_column == 1) {
-    const int64_t blocks = o->columns / o->block;
+  if (block == 2 * W && o->batch <= PC_FEW && o->batch <= o->lanes && o->depth == 1 && o->result_column == 1) {
+    const int64_t blocks = o->columns / block;
     for (int64_t g = 0; g < o->groups; g++)
       for (int64_t panel = first_panel; panel < last_panel; panel++) {
         const int64_t row = panel_start(o->rows, panels, panel), rows = panel_start(o->rows, panels, panel + 1) - row;
         outer_of_few(
             o, rows, blocks, o->x.base + o->group[g].weights + row * o->lanes, o->y.base + o->group[g].source,
             o->result + o->group[g].result + row * o->result_row, alpha, beta);
-        if (blocks * o->block < o->columns)
-          outer_block(o, o->group + g, row, rows, blocks * o->block, 0, full, rest, alpha, beta);
+        if (blocks * block < o->columns)
+          outer_block(o, o->group + g, row, rows, blocks * block, 0, full, rest, alpha, beta);
       }
     return;
   }
@@ -328,11 +328,11 @@ static void outer(const void *parameters, const pc_work *work) {
       const int64_t tiles = is_last ? full - tile : chunk, lanes = is_last ? rest : 0;
       const float kept = tile == 0 ? beta : 1;
       // Of a few examples the result is the largest part, and is read and written from end to end.
-      const int64_t together = (tiles * o->lanes + lanes) * o->depth <= by_rows ? o->columns : o->block;
+      const int64_t together = (tiles * o->lanes + lanes) * o->depth <= by_rows ? o->columns : block;
       for (int64_t first = 0; first < o->columns; first += together)
         for (int64_t panel = first_panel; panel < last_panel; panel++) {
           const int64_t row = panel_start(o->rows, panels, panel), rows = panel_start(o->rows, panels, panel + 1) - row;
-          for (int64_t c = first; c < first + together && c < o->columns; c += o->block)
+          for (int64_t c = first; c < first + together && c < o->columns; c += block)
             outer_block(o, o->group + g, row, rows, c, tile, tiles, lanes, alpha, kept);
         }
     }

@@ -126,7 +126,7 @@ extension Lowering {
       PC_KERNEL_OUTER,
       pc_outer(
         alpha: coefficient(run[0].alpha), beta: coefficient(run[0].beta), lanes: Int64(lanes),
-        block: Int64(block), batch: Int64(batchSize), groups: Int64(groups),
+        batch: Int64(batchSize), groups: Int64(groups),
         group: array(
           results.enumerated().map {
             pc_group(weights: Int64($0 * xSize), source: Int64($0 * depth * slab), result: Int64($1))

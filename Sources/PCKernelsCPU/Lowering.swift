@@ -92,11 +92,10 @@ struct Lowering {
   private(set) var scratchCount = 0
   private var constants: [Float: Int] = [:]
   private var sharedWorkspaces: [Purpose: Memory] = [:]
-  /// What the instruction that is being lowered does to zeros.
-  private var effects: [Effect] = []
   private var packed: [PackKey: PackedWeights] = [:]
   /// What is being lowered.
   private var origin = Profile.Call()
+  private var effects: [Effect] = []
   /// Buffers that the section that is being lowered writes.
   private(set) var written: Set<Int> = []
 
@@ -149,9 +148,7 @@ struct Lowering {
           try lowerSummedProducts(instructions)
         } else if !isSummedProduct(instruction) {
           describe([instruction], in: section)
-          effects = Effect(instruction, in: program).map { [$0] } ?? []
           try lower(instruction)
-          effects = []
         }
       }
       calls.replaceSubrange(start..., with: byRows(calls[start...]))
@@ -178,6 +175,7 @@ struct Lowering {
     reads: Set<Int>, writes: Set<Int>
   ) {
     origin = Profile.Call(section: section.name, vertex: vertex, operation: operation)
+    effects = []
     call(kernel, parameters, .tile, reads: [], writes: [])
     calls[calls.count - 1].reads = reads
     calls[calls.count - 1].writes = writes
@@ -187,6 +185,7 @@ struct Lowering {
     func examples(_ view: View) -> Int { program.buffers[view.buffer].isBatched ? batchSize : 1 }
     origin = Profile.Call(
       section: section.name, vertex: instructions[0].label, operation: instructions[0].primitive.name)
+    effects = instructions.compactMap { Effect($0, in: program) }
     for instruction in instructions {
       origin.multiplyAdds += instruction.primitive.multiplyAdds * (program.isBatched(instruction) ? batchSize : 1)
       let views = instruction.operands + instruction.results
@@ -423,8 +422,7 @@ extension Lowering {
   ) throws -> PackedWeights {
     let key = PackKey(
       height: panelHeight, buffer: view.buffer, offsets: offsets.map { view.offset + $0 }, rows: rows, row: row,
-      counts: counts,
-      strides: strides)
+      counts: counts, strides: strides)
     if let known = packed[key] { return known }
     let size = rows * counts.reduce(1, *)
     var weights = PackedWeights(memory: try workspace(size * offsets.count), packs: [])
@@ -433,8 +431,7 @@ extension Lowering {
         source: pc_place(base: buffers[view.buffer].base + offset, tile: 0, lane: 0),
         target: pc_place(base: weights.memory.base + g * size, tile: 0, lane: 0), rows: Int64(rows),
         height: panelHeight, row: Int64(row), depth: Int64(counts.reduce(1, *)), start: 0, count0: Int64(counts[0]),
-        count1: Int64(counts[1]),
-        count2: Int64(counts[2]),
+        count1: Int64(counts[1]), count2: Int64(counts[2]),
         stride0: Int64(strides[0]), stride1: Int64(strides[1]), stride2: Int64(strides[2]))
       weights.packs.append(packs.count)
       packs.append(

@@ -82,6 +82,7 @@ private struct PlanBuilder {
 
   /// The lanes in use where they are not the batch's; 0 where they are.
   private var live = 0
+  /// What is known to be zeros before the next passage.
   private var zeros = Zeros()
 
   /// Calls in order, `repeat` times; see `pc_span` for the parts. Or one call that makes all repetitions.
@@ -93,7 +94,7 @@ private struct PlanBuilder {
     var isAlone = false
     var recurrence: Recurrence?
     /// What of the calls must be made in repetitions that come before these.
-    var early: [[Range<Int>]] = []
+    var early: [RangeSet<Int>] = []
   }
 
   /// Buffers that calls read and write.
@@ -143,16 +144,19 @@ private struct PlanBuilder {
     if isAllTiles && !isOnce {
       guard !section.isEmpty else { return }
       appendTiles(section, count: passage.count)
-      if passage.count == 1 { for call in section { _ = zeros.follow(calls.calls[call]) } }
     } else if passage.count == 1 {
       appendEach(section, isOnce: true)
-      for call in section { _ = zeros.follow(calls.calls[call]) }
     } else {
       packOnce(for: section)
       appendEach(section)
-      for call in section { zeros.forget(calls.calls[call].writes) }
       closeBlock(repeating: passage.count)
+      forgetZeros(section)
     }
+    if passage.count == 1 { for call in section { _ = zeros.follow(calls.calls[call]) } }
+  }
+
+  private mutating func forgetZeros(_ made: some Sequence<Int>) {
+    for call in made { zeros.forget(calls.calls[call].writes) }
   }
 
   /// Every round but the first finds weights as the round before left them; those that no round changes are packed once,
@@ -253,7 +257,7 @@ private struct PlanBuilder {
         let early = earlyRepetitions(group, count)
         return Span(calls: group, repetitions: count - early.count, early: early)
       }
-      for call in group { zeros.forget(calls.calls[call].writes) }
+      forgetZeros(group)
       if let recurrence = Recurrence(group.map { calls.calls[$0] }, count, width: calls.width) {
         return Span(calls: group, recurrence: recurrence)
       }
@@ -262,23 +266,20 @@ private struct PlanBuilder {
   }
 
   /// Repetitions in which some calls would add nothing to zeros, and what remains of them. From then on all calls are made.
-  private mutating func earlyRepetitions(_ group: [Int], _ count: Int) -> [[Range<Int>]] {
-    var early: [[Range<Int>]] = []
+  private mutating func earlyRepetitions(_ group: [Int], _ count: Int) -> [RangeSet<Int>] {
+    var early: [RangeSet<Int>] = []
     while early.count < count {
       let before = zeros
-      let made = group.indices.filter { zeros.follow(calls.calls[group[$0]]) }
-      if made.count == group.count || zeros == before { break }
-      var ranges: [Range<Int>] = []
-      for position in made {
-        if let last = ranges.last, last.upperBound == position {
-          ranges[ranges.count - 1] = last.lowerBound..<(position + 1)
-        } else {
-          ranges.append(position..<(position + 1))
-        }
+      var made = RangeSet<Int>()
+      for (position, call) in group.enumerated() where zeros.follow(calls.calls[call]) {
+        made.insert(position, within: group)
       }
-      early.append(ranges)
+      if made == RangeSet(group.indices) || zeros == before {
+        forgetZeros(group)
+        break
+      }
+      early.append(made)
     }
-    if early.count < count { for call in group { zeros.forget(calls.calls[call].writes) } }
     return early
   }
 
@@ -324,11 +325,6 @@ private struct PlanBuilder {
 
   private mutating func addPhase(together: Bool, _ list: [Span]) {
     let firstSpan = spans.count
-    defer {
-      phases.append(
-        pc_phase(
-          together: together, live: Int64(live), first: Int64(firstSpan), count: Int64(spans.count - firstSpan)))
-    }
     for span in list {
       let first = listed.count
       if let recurrence = span.recurrence {
@@ -339,7 +335,7 @@ private struct PlanBuilder {
         listed += span.calls.map { calls.pointer($0, isAlone: span.isAlone) }
         origins += span.calls.map { calls.calls[$0].origin }
       }
-      for range in span.early.joined() {
+      for range in span.early.flatMap(\.ranges) {
         spans.append(pc_span(first: Int64(first + range.lowerBound), count: Int64(range.count), repeat: 1, parts: 1))
       }
       guard span.repetitions > 0 else { continue }
@@ -348,6 +344,9 @@ private struct PlanBuilder {
           first: Int64(first), count: Int64(listed.count - first), repeat: Int64(span.repetitions),
           parts: Int64(span.parts)))
     }
+    phases.append(
+      pc_phase(
+        together: together, live: Int64(live), first: Int64(firstSpan), count: Int64(spans.count - firstSpan)))
   }
 
   mutating func closeBlock(repeating count: Int) {

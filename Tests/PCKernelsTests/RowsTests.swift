@@ -9,38 +9,11 @@ extension Values {
     // For each row, for all rows.
     var layers = Values(
       batch: batch, width: width, count: count, constants: [(width, false), (1, false)], seed: seed)
-    let bound = 1 / Float(width)
-    for layer in 0..<2 {
-      let weights = layers.dice.reals(width * width, in: -bound...bound)
-      _ = layers.experiment.buffer("weights \(layer)", count: width * width, batched: false, contents: weights)
-    }
+    layers.addWeights(2)
     return layers
   }
 
-  /// Both matrices' buffers, which come after all others.
-  private var weights: [Int] { (0..<2).map { buffers.count + constants.count + $0 } }
   fileprivate var bias: View { constants[0] }
-
-  /// `value[target] ← alpha · W value[source] + beta · value[target]`, with the weights as they lie or transposed.
-  fileprivate mutating func multiply(_ source: Int, into target: Int, beta: Scalar = .zero, transposed: Bool = false)
-  {
-    experiment.append(
-      Instruction(
-        .contract(extents: [width, 1, width]),
-        operands: [
-          View(buffer: pick(weights), strides: transposed ? [1, 0, width] : [width, 0, 1]),
-          View(buffer: buffers[source], strides: [0, 0, 1]),
-        ],
-        results: [View(buffer: buffers[target], strides: [1, 0, 0])], alpha: .slot(0), beta: beta))
-  }
-
-  fileprivate mutating func apply(_ function: Elementwise, _ operands: [View], into target: Int, beta: Scalar = .zero)
-  {
-    experiment.append(
-      Instruction(
-        .elementwise(function, extents: [width]), operands: operands, results: [view(target)], alpha: .slot(1),
-        beta: beta))
-  }
 
   /// The second half of a value from the first half of another.
   fileprivate mutating func shift(_ source: Int, into target: Int) {
@@ -59,7 +32,7 @@ extension Values {
       switch Int.random(in: 0..<8, using: &dice) {
       case 0, 1, 2:
         let source = pick(buffers.indices.filter { $0 != target })
-        multiply(source, into: target, beta: beta, transposed: pick([true, false]))
+        multiply(source, into: target, beta: beta, transposed: pick([true, false]), by: pick([0, 1]))
       case 3: shift(pick(buffers.indices.filter { $0 != target }), into: target)
       case 4: apply(.tanh, [view(pick(Array(buffers.indices)))], into: target, beta: beta)
       default:

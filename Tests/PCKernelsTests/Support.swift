@@ -128,6 +128,9 @@ struct Values {
   let width: Int
   private(set) var buffers: [Int] = []
   private(set) var constants: [View] = []
+  private var weights: [Int] = []
+  /// Where instructions go.
+  var section = 0
   var dice: Dice
 
   /// - Parameter constants: how many numbers each has, as many as a value or one, and whether each example has its own.
@@ -151,6 +154,41 @@ struct Values {
   func view(_ value: Int) -> View { View(buffer: buffers[value], strides: [1]) }
 
   mutating func pick<T>(_ values: [T]) -> T { values[Int.random(in: values.indices, using: &dice)] }
+
+  /// Square matrices for `multiply`.
+  mutating func addWeights(_ count: Int) {
+    let bound = 1 / Float(width)
+    for matrix in 0..<count {
+      weights.append(
+        experiment.buffer(
+          "weights \(matrix)", count: width * width, batched: false,
+          contents: dice.reals(width * width, in: -bound...bound)))
+    }
+  }
+
+  /// `value[target] ← alpha · W value[source] + beta · value[target]`, with a matrix as it lies or transposed.
+  mutating func multiply(
+    _ source: Int, into target: Int, beta: Scalar = .zero, transposed: Bool = false, by matrix: Int = 0
+  ) {
+    experiment.append(
+      Instruction(
+        .contract(extents: [width, 1, width]),
+        operands: [
+          View(buffer: weights[matrix], strides: transposed ? [1, 0, width] : [width, 0, 1]),
+          View(buffer: buffers[source], strides: [0, 0, 1]),
+        ],
+        results: [View(buffer: buffers[target], strides: [1, 0, 0])], alpha: .slot(0), beta: beta), section: section)
+  }
+
+  mutating func apply(
+    _ function: Elementwise, _ operands: [View], into target: Int, alpha: Scalar = .slot(1), beta: Scalar = .zero
+  ) {
+    experiment.append(
+      Instruction(
+        .elementwise(function, extents: [width]), operands: operands, results: [view(target)], alpha: alpha,
+        beta: beta
+      ), section: section)
+  }
 
   /// What two threads leave, which must be to the bit what one and three do, and to the tolerance, of the largest number, what
   /// the reference backend does.

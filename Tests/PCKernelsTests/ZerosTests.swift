@@ -8,39 +8,16 @@ extension Values {
   fileprivate static func steps(batch: Int, width: Int, count: Int, seed: UInt64) -> Values {
     var values = Values(batch: batch, width: width, count: count, constants: [(width, true)], seed: seed)
     values.experiment.program.sections = [Section(name: "begin"), Section(name: "step")]
-    let bound = 1 / Float(width)
-    _ = values.experiment.buffer(
-      "weights", count: width * width, batched: false, contents: values.dice.reals(width * width, in: -bound...bound))
+    values.section = 1
+    values.addWeights(1)
     return values
   }
-
-  private var weights: Int { buffers.count + constants.count }
 
   fileprivate mutating func fill(_ value: Int, count: Int? = nil, alpha: Scalar = .zero, beta: Scalar = .zero) {
     experiment.append(
       Instruction(
         .elementwise(.one, extents: [count ?? width]), operands: [], results: [view(value)], alpha: alpha, beta: beta),
       section: 0)
-  }
-
-  fileprivate mutating func multiply(_ source: Int, into target: Int, beta: Scalar) {
-    experiment.append(
-      Instruction(
-        .contract(extents: [width, 1, width]),
-        operands: [
-          View(buffer: weights, strides: [1, 0, width]), View(buffer: buffers[source], strides: [0, 0, 1]),
-        ],
-        results: [View(buffer: buffers[target], strides: [1, 0, 0])], alpha: .slot(0), beta: beta), section: 1)
-  }
-
-  fileprivate mutating func apply(
-    _ function: Elementwise, _ operands: [View], into target: Int, alpha: Scalar = .slot(1), beta: Scalar = .zero
-  ) {
-    experiment.append(
-      Instruction(
-        .elementwise(function, extents: [width]), operands: operands, results: [view(target)], alpha: alpha,
-        beta: beta
-      ), section: 1)
   }
 
   fileprivate mutating func add(_ constant: View, into target: Int) {
@@ -103,7 +80,8 @@ extension Values {
       (
         "The source is no zero after the first step.", 7,
         {
-          $0.fill(0); $0.add($0.constants[0], into: 0)
+          $0.fill(0)
+          $0.add($0.constants[0], into: 0)
         }
       ),
       ("The source is ones.", 8, { $0.fill(0, alpha: .one) }),
@@ -113,19 +91,22 @@ extension Values {
       (
         "The cosine of 0 is none.", 7,
         {
-          $0.fill(0); $0.apply(.cos, [$0.view(6)], into: 0)
+          $0.fill(0)
+          $0.apply(.cos, [$0.view(6)], into: 0)
         }
       ),
       (
         "A sum of 0 and something is none.", 7,
         {
-          $0.fill(0); $0.apply(.add, [$0.view(6), $0.constants[0]], into: 0)
+          $0.fill(0)
+          $0.apply(.add, [$0.view(6), $0.constants[0]], into: 0)
         }
       ),
       (
         "A sum of zeros is 0.", 5,
         {
-          $0.fill(0); $0.apply(.add, [$0.view(6), $0.view(6)], into: 0)
+          $0.fill(0)
+          $0.apply(.add, [$0.view(6), $0.view(6)], into: 0)
         }
       ),
     ]
@@ -151,7 +132,11 @@ extension Values {
       values.addRandom(10)
       let steps = 1 + seed % 7
       let script = [Passage(section: 0), Passage(section: 1, count: steps)]
-      _ = try values.observed(script, on: set, tolerance: 1e-4, "seed \(seed), batch \(batch)")
+      let what = "seed \(seed), batch \(batch)"
+      let observed = try values.observed(script, on: set, tolerance: 1e-4, what)
+      // Single steps are made whole.
+      let singles = [Passage(section: 0)] + Array(repeating: Passage(section: 1), count: steps)
+      #expect(try values.observed(singles, on: set, tolerance: 1e-4, "\(what), step by step") == observed, "\(what)")
       let made = try values.made(script).values.reduce(0, +)
       spared += try steps * values.made([Passage(section: 1)]).values.reduce(0, +) - made
     }

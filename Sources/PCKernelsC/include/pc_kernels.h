@@ -122,8 +122,9 @@ typedef struct {
   int64_t pieces, piece_result;
 } pc_products;
 
-/// Weights in panels: the rows are cut evenly into the fewest panels of `height` rows at most; a panel of r rows is [depth][r], and panels follow one another. Three nested counts, outermost first, fill the depth, or what
-/// follows `start` in a larger one; lanes are the innermost count where the rows are batched.
+/// Weights in panels: the rows are cut evenly into the fewest panels of `height` rows at most; a panel of r rows is [depth][r], and
+/// panels follow one another. Three nested counts, outermost first, fill the depth, or what follows `start` in a larger one; lanes are
+/// the innermost count where the rows are batched.
 typedef struct {
   pc_place source, target;
   int64_t rows, height, row;
@@ -198,14 +199,14 @@ typedef struct {
   int64_t source_column, source_depth, result_depth;
 } pc_transpose;
 
-/// Examples whose products are summed row by row, where blocks are not wide.
+/// Up to so many examples, products are summed row by row; their panels are not wide.
 enum { PC_FEW = 16 };
 
 /// `result[row, column] = Σ_{tile, k, lane} x[row, k] · y[column, k]` for each group; x as `pc_pack` leaves it, y as
-/// `pc_transpose` does.
+/// `pc_transpose` does, in blocks that go with the panels' height.
 typedef struct {
   int64_t alpha, beta;
-  int64_t lanes, block, batch;
+  int64_t lanes, batch;
   int64_t groups;
   const pc_group *group;
   int64_t rows, height, columns, depth;
