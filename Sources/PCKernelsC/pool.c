@@ -1,11 +1,12 @@
 // Threads and the loop that runs a script on them.
 //
-// Threads meet at one barrier: to begin a script, after each phase, and to end it. A thread that waits spins for some
-// microseconds, since phases are short, and then sleeps, so that an idle pool costs nothing.
+// Threads meet at one barrier: to begin a script, after each phase, and to end it. A thread that waits spins for a while, since
+// phases are short, and then sleeps, so that an idle pool costs nothing.
 #if defined(__linux__)
 #define _DEFAULT_SOURCE  // madvise
 #endif
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,12 +79,12 @@ static void relax(void) {
 #endif
 }
 
-/// How often a thread looks whether the others have come before it sleeps: some ten microseconds' worth between phases, since another program
-/// may have the core of the thread that is waited for; and a hundred for the next script, since one of a small
-/// network follows on the one before, and to wake a sleeper takes as long.
-enum { spins = 1500, spins_for_script = 6000 };
+/// How often a thread looks whether the others have come before it sleeps. To wake a sleeper takes some fifty microseconds, and
+/// some milliseconds where a host has to bring a processor back: so it looks for half a millisecond. After the first tens of
+/// microseconds it lets others have the processor in between, who may be those that it waits for.
+enum { spins = 20000, spins_before_yielding = 1500, spins_between_yields = 50 };
 
-static void meet_after(pc_pool *pool, int patience) {
+static void meet(pc_pool *pool) {
   if (pool->threads == 1) return;
   int64_t now = atomic_load_explicit(&pool->generation, memory_order_acquire);
   if (atomic_fetch_add(&pool->arrived, 1) + 1 == pool->threads) {
@@ -94,17 +95,18 @@ static void meet_after(pc_pool *pool, int patience) {
     pthread_mutex_unlock(&pool->sleep);
     return;
   }
-  for (int i = 0; i < patience; i++) {
+  for (int i = 0; i < spins; i++) {
     if (atomic_load_explicit(&pool->generation, memory_order_acquire) != now) return;
-    relax();
+    if (i >= spins_before_yielding && i % spins_between_yields == 0)
+      sched_yield();
+    else
+      relax();
   }
   pthread_mutex_lock(&pool->sleep);
   while (atomic_load_explicit(&pool->generation, memory_order_acquire) == now)
     pthread_cond_wait(&pool->wake, &pool->sleep);
   pthread_mutex_unlock(&pool->sleep);
 }
-
-static void meet(pc_pool *pool) { meet_after(pool, spins); }
 
 // MARK: Scripts
 
@@ -188,7 +190,7 @@ static void *work(void *argument) {
   free(argument);
   set_floating_point_mode(floating_point_mode() | FLUSH);
   while (true) {
-    meet_after(worker.pool, spins_for_script);
+    meet(worker.pool);
     if (worker.pool->stops) return NULL;
     run_script(worker.pool, worker.thread);
     meet(worker.pool);

@@ -270,27 +270,33 @@ INLINE void outer_rows(
   }
 }
 
+/// The same for a number of rows, of `MOST_ROWS` at most, that is known here only.
+static void outer_panel(
+    int64_t rows, int64_t depth, int64_t blocks, const float *x, const float *y, int64_t y_block, float *result,
+    int64_t result_row, float beta) {
+  switch (rows) {
+  case 1: outer_rows(1, depth, blocks, x, y, y_block, result, result_row, beta); break;
+  case 2: outer_rows(2, depth, blocks, x, y, y_block, result, result_row, beta); break;
+  case 3: outer_rows(3, depth, blocks, x, y, y_block, result, result_row, beta); break;
+  case 4: outer_rows(4, depth, blocks, x, y, y_block, result, result_row, beta); break;
+#if MOST_ROWS > 4
+  case 5: outer_rows(5, depth, blocks, x, y, y_block, result, result_row, beta); break;
+  case 6: outer_rows(6, depth, blocks, x, y, y_block, result, result_row, beta); break;
+#endif
+#if MOST_ROWS > 6
+  case 7: outer_rows(7, depth, blocks, x, y, y_block, result, result_row, beta); break;
+  default: outer_rows(8, depth, blocks, x, y, y_block, result, result_row, beta); break;
+#endif
+  }
+}
+
 /// As many blocks of columns as are whole, of a panel of rows and a single tile.
 static void outer_of_few(
     const pc_outer *o, int64_t rows, int64_t blocks, const float *x, const float *y, float *result, float alpha,
     float beta) {
   float scaled[PC_FEW * MOST_ROWS];
   for (int64_t i = 0; i < o->batch * rows; i++) scaled[i] = alpha * x[i];
-  const int64_t next = o->lanes * 2 * W;
-  switch (rows) {
-  case 1: outer_rows(1, o->batch, blocks, scaled, y, next, result, o->result_row, beta); break;
-  case 2: outer_rows(2, o->batch, blocks, scaled, y, next, result, o->result_row, beta); break;
-  case 3: outer_rows(3, o->batch, blocks, scaled, y, next, result, o->result_row, beta); break;
-  case 4: outer_rows(4, o->batch, blocks, scaled, y, next, result, o->result_row, beta); break;
-#if MOST_ROWS > 4
-  case 5: outer_rows(5, o->batch, blocks, scaled, y, next, result, o->result_row, beta); break;
-  case 6: outer_rows(6, o->batch, blocks, scaled, y, next, result, o->result_row, beta); break;
-#endif
-#if MOST_ROWS > 6
-  case 7: outer_rows(7, o->batch, blocks, scaled, y, next, result, o->result_row, beta); break;
-  default: outer_rows(8, o->batch, blocks, scaled, y, next, result, o->result_row, beta); break;
-#endif
-  }
+  outer_panel(rows, o->batch, blocks, scaled, y, o->lanes * 2 * W, result, o->result_row, beta);
 }
 
 /// Depth that is contracted before the result is visited again: what is read of it then fits the second-level cache.
@@ -361,21 +367,21 @@ INLINE void add_rows(
     int64_t row_depth) {
   V x[4];
   UNROLL for (int n = 0; n < N; n++) x[n] = splat(shared[n * shared_depth]);
-  for (int64_t i = 0; i < count; i += W) {
-    V sum = load(sums + i);
-    UNROLL for (int n = 0; n < N; n++) sum += x[n] * load(rows + n * row_depth + i);
-    store(sums + i, sum);
+  for (int64_t i = 0; i < count; i += 2 * W) {
+    // Rows may be short: what they begin with is asked for while those before them are read.
+    UNROLL for (int n = 0; n < N; n++) __builtin_prefetch(rows + (n + N) * row_depth + i);
+    UNROLL for (int v = 0; v < 2; v++) {
+      if (v * W + i >= count) break;
+      V sum = load(sums + i + v * W);
+      UNROLL for (int n = 0; n < N; n++) sum += x[n] * load(rows + n * row_depth + i + v * W);
+      store(sums + i + v * W, sum);
+    }
   }
 }
 
 static void row_of_products(
     const pc_products *p, int64_t count, float *result, const float *shared, int64_t shared_depth, const float *row,
     int64_t row_depth, float alpha, float beta) {
-  if (p->depth == 1) {
-    const V x = splat(*shared);
-    for (int64_t i = 0; i < count; i += W) blend(result + i, 1, 0, x * load(row + i), alpha, beta);
-    return;
-  }
   float sums[abreast_results] __attribute__((aligned(64)));
   for (int64_t i = 0; i < count; i += W) store(sums + i, splat(0));
   int64_t k = 0;
@@ -397,14 +403,17 @@ INLINE void row_of_dots(
   for (; k + 2 * W <= depth; k += 2 * W) {
     V x = load(shared + k), y = load(shared + k + W);
     UNROLL for (int n = 0; n < N; n++) {
+      __builtin_prefetch(row + (n + N) * row_step + k);
       sum[n][0] += x * load(row + n * row_step + k);
       sum[n][1] += y * load(row + n * row_step + k + W);
     }
   }
+  if (k + W <= depth) {
+    UNROLL for (int n = 0; n < N; n++) sum[n][0] += load(shared + k) * load(row + n * row_step + k);
+    k += W;
+  }
   UNROLL for (int n = 0; n < N; n++) {
-    V both = sum[n][0] + sum[n][1];
-    float total = 0;
-    for (int l = 0; l < W; l++) total += both[l];
+    float total = sum_of(sum[n][0] + sum[n][1]);
     for (int64_t rest = k; rest < depth; rest++) total += shared[rest] * row[n * row_step + rest];
     float *at = result + n * result_step;
     *at = beta == 0 ? alpha * total : beta * *at + alpha * total;
@@ -415,7 +424,7 @@ INLINE void row_of_dots(
 static bool dots_row(
     const pc_products *p, const pc_axis *a, int64_t count, float *result, const float *x, const float *y, float alpha,
     float beta) {
-  if (p->lanes != 1 || p->x_depth != 1 || p->y_depth != 1 || p->depth < 2 * W || (a->x != 0 && a->y != 0)) return false;
+  if (p->lanes != 1 || p->x_depth != 1 || p->y_depth != 1 || p->depth < 2 || (a->x != 0 && a->y != 0)) return false;
   const bool is_x_shared = a->x == 0;
   const float *shared = is_x_shared ? x : y, *row = is_x_shared ? y : x;
   const int64_t row_step = is_x_shared ? a->y : a->x;
@@ -444,6 +453,34 @@ static int64_t products_row(
   return whole;
 }
 
+/// The product of two vectors, `rows` and `columns`; returns false where the operands do not lie so.
+static bool outer_of_vectors(
+    const pc_products *p, const pc_axis *a, int64_t first, int64_t last, float *result, const float *x, const float *y,
+    float alpha, float beta) {
+  const bool is_x_row = a[0].y == 0 && a[1].x == 0;
+  const bool is_y_row = a[0].x == 0 && a[1].y == 0;
+  const int64_t step = is_x_row ? a[1].y : a[1].x;
+  if (p->lanes != 1 || p->depth != 1 || a[1].result != 1 || !(is_x_row || is_y_row) || step != 1) return false;
+  const float *rows = is_x_row ? x : y, *columns = is_x_row ? y : x;
+  const int64_t row_step = is_x_row ? a[0].x : a[0].y, blocks = a[1].count / (2 * W);
+  for (int64_t row = first; row < last; row += MOST_ROWS) {
+    const int64_t count = last - row < MOST_ROWS ? last - row : MOST_ROWS;
+    float scaled[MOST_ROWS];
+    for (int64_t r = 0; r < count; r++) scaled[r] = alpha * rows[(row + r) * row_step];
+    float *at = result + row * a[0].result;
+    outer_panel(count, 1, blocks, scaled, columns, 2 * W, at, a[0].result, beta);
+    for (int64_t r = 0; r < count; r++, at += a[0].result) {
+      int64_t c = blocks * 2 * W;
+      for (; c + W <= a[1].count; c += W) blend(at + c, 1, 0, splat(scaled[r]) * load(columns + c), 1, beta);
+      for (; c < a[1].count; c++) {
+        const float product = scaled[r] * columns[c];
+        at[c] = beta == 0 ? product : beta * at[c] + product;
+      }
+    }
+  }
+  return true;
+}
+
 INLINE void single_product(
     const pc_products *p, float *result, const float *x, const float *y, float alpha, float beta) {
   float total = 0;
@@ -467,6 +504,7 @@ static void products_axis(
   }
   const pc_axis *a = p->axes + axis;
   int64_t next = axis + 1 < p->rank ? a[1].count : 0;
+  if (axis + 2 == p->rank && outer_of_vectors(p, a, first, last, result, x, y, alpha, beta)) return;
   if (axis + 1 == p->rank
       && dots_row(p, a, last - first, result + first * a->result, x + first * a->x, y + first * a->y, alpha, beta))
     return;

@@ -48,7 +48,16 @@ static void reduce_axis(
     const int64_t next = axis + 1 < p->rank ? a[1].count : 0;
     if (axis + 1 == p->rank && p->reduction == PC_SUM && p->reduced_rank == 1 && p->reduced->count == 1) {
       // What is summed over examples alone.
-      for (int64_t i = first; i < last; i++) {
+      int64_t i = first;
+      for (; i + W <= last && p->sums && p->x.lane && a->result == 1 && work->live % W == 0; i += W) {
+        V whole[W];
+        UNROLL for (int row = 0; row < W; row++) {
+          whole[row] = splat(0);
+          for (int64_t v = 0; v < work->live / W; v++) whole[row] += get(x + (i + row) * a->x, 1, v);
+        }
+        blend(result + i, 1, 0, sums_of(whole), alpha, beta);
+      }
+      for (; i < last; i++) {
         for (int64_t v = 0; v < r->vectors; v++) r->value[v] = get(x + i * a->x, p->x.lane, v);
         finish(result + i * a->result, p->result.lane, p->sums, r->value, r->vectors, work->live, alpha, beta);
       }

@@ -233,18 +233,44 @@ INLINE void blend(float *p, int64_t lane, int64_t vector, V value, float alpha, 
   }
 }
 
+/// Sums of neighbours, those of `x` first.
+INLINE V add_pairs(V x, V y) {
+#if W == 16
+  return __builtin_shufflevector(x, y, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30)
+      + __builtin_shufflevector(x, y, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+#elif W == 8
+  return __builtin_shufflevector(x, y, 0, 2, 4, 6, 8, 10, 12, 14) + __builtin_shufflevector(x, y, 1, 3, 5, 7, 9, 11, 13, 15);
+#else
+  return __builtin_shufflevector(x, y, 0, 2, 4, 6) + __builtin_shufflevector(x, y, 1, 3, 5, 7);
+#endif
+}
+
+/// The sum of a vector's numbers: in order each would wait for the one before.
+INLINE float sum_of(V x) {
+  UNROLL for (int count = W; count > 1; count /= 2) x = add_pairs(x, x);
+  return x[0];
+}
+
+/// The sums of as many vectors as one has numbers, each as `sum_of` has it.
+INLINE V sums_of(V x[W]) {
+  UNROLL for (int count = W; count > 1; count /= 2) {
+    UNROLL for (int i = 0; i < count / 2; i++) x[i] = add_pairs(x[2 * i], x[2 * i + 1]);
+  }
+  return x[0];
+}
+
 /// Stores the vectors of one value, or their sum over the live lanes.
 INLINE void finish(
     float *p, int64_t lane, bool sums, const V *value, int64_t vectors, int64_t live, float alpha, float beta) {
   if (sums) {
-    float total = 0;
     int64_t l = 0;
     // Whole vectors first: a sum of 32 numbers one after the other would wait for each.
     V whole = splat(0);
     for (; l + W <= live; l += W) whole += value[l / W];
-    for (int i = 0; i < W; i++) total += whole[i];
+    float total = l > 0 ? sum_of(whole) : 0;
     for (; l < live; l++) total += ((const float *)value)[l];
-    *p = beta == 0 ? alpha * total : beta * *p + alpha * total;
+    total *= alpha;
+    *p = beta == 0 ? total : beta * *p + total;
   } else {
     for (int64_t v = 0; v < vectors; v++) blend(p, lane, v, value[v], alpha, beta);
   }

@@ -61,7 +61,7 @@ extension Lowering {
         rows: extents[rowAxis]) : nil
     call(
       PC_KERNEL_MATRIX, matrix, .tile, reads: [source], writes: [result], packs: weights.packs, product: product)
-    guard isVector, size >= Lowering.leastInPieces else { return }
+    guard isVector else { return }
     try addAlternative {
       if $0.tiles == 1, $0.lanes == Int($0.set.pointee.width) {
         try $0.lowerOnce(
@@ -100,7 +100,7 @@ extension Lowering {
   ) throws {
     let isByRows = weights.strides[axes.row] == 1
     guard isByRows || weights.strides[axes.depth] == 1 else { return }
-    let pieces = isByRows ? Lowering.pieces : 1
+    let pieces = isByRows && rows * depth >= Lowering.leastInPieces ? Lowering.pieces : 1
     let resultStrides = [result.strides[axes.row], 1]
     let whole = Operand(place: result.place, strides: resultStrides, isBatched: true, buffer: result.buffer)
     let total = isByRows ? try summed(whole, extents: [rows, lanes], instruction, parts: pieces) : nil

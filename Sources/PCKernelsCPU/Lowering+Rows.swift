@@ -27,7 +27,7 @@ extension Lowering {
           leaders[index] = leader
           groups[leader] = group
         }
-      } else if let product = call.product, takesFollowers(call) {
+      } else if let product = call.product {
         groups[index] = (ElementRegion(of: product), product.rows)
       }
       for buffer in call.reads { readers[buffer, default: []].append(index) }
@@ -38,12 +38,6 @@ extension Lowering {
       guard let group = groups[index], !group.region.calls.isEmpty else { return section[index] }
       return byRows(section[index], group.region.calls.map { section[$0] })
     }
-  }
-
-  /// Whether what the call is replaced by where it is made once takes functions that follow it, too.
-  private func takesFollowers(_ call: Call) -> Bool {
-    guard let once = call.once else { return true }
-    return alternatives[once].allSatisfy { $0.product != nil }
   }
 
   private mutating func byRows(_ product: Call, _ others: [Call]) -> Call {
@@ -69,12 +63,14 @@ extension Lowering {
       product, PC_KERNEL_MATRIX_BY_ROWS,
       UnsafeRawPointer(array([pc_matrix_by_rows(matrix: matrix, followers: followers)])))
     if let once = product.once {
+      let isByRows = alternatives[once].allSatisfy { $0.product != nil }
       all.once = addAlternatives(
-        alternatives[once].map { call in
-          var parameters = call.parameters.load(as: pc_matrix_once_for_all.self)
-          parameters.followers = followers
-          return joined(call, PC_KERNEL_MATRIX_ONCE_FOR_ALL, UnsafeRawPointer(array([parameters])))
-        })
+        isByRows
+          ? alternatives[once].map { call in
+            var parameters = call.parameters.load(as: pc_matrix_once_for_all.self)
+            parameters.followers = followers
+            return joined(call, PC_KERNEL_MATRIX_ONCE_FOR_ALL, UnsafeRawPointer(array([parameters])))
+          } : alternatives[once] + others)
     }
     return all
   }

@@ -3,8 +3,8 @@ import PCKernelsCPU
 import PCPrimitives
 import Testing
 
-/// Products of large weights with few examples, which go other ways on the CPU backend than small ones: in pieces of the depth,
-/// with weights as they lie where these are used once, packed where a section repeats. The oracle is the reference backend.
+/// Products with few examples, which go other ways on the CPU backend than with many: with weights as they lie where these are used
+/// once, large ones in pieces of the depth; packed where a section repeats. The oracle is the reference backend.
 @Suite struct LargeProductTests {
   /// y ← α W x + β y with the weights' rows or columns as neighbours.
   private func product(
@@ -30,7 +30,7 @@ import Testing
   @Test(arguments: supportedSets, [1, 2, 5, 8, 9]) func agreesWithReference(set: CPU.InstructionSet, batch: Int)
     throws
   {
-    for (rows, depth) in [(301, 257), (256, 260), (13, 6001), (6001, 13)] {
+    for (rows, depth) in [(301, 257), (256, 260), (13, 6001), (6001, 13), (10, 96), (97, 10), (5, 3)] {
       for isRowMajor in [true, false] {
         for count in 1...2 {
           var dice = Dice(seed: UInt64(rows + batch))
@@ -70,26 +70,55 @@ import Testing
     #expect(problem == nil, "\(problem ?? "")")
   }
 
-  /// W ← W + α Σ y xᵀ over few examples, of sizes that leave blocks unfilled.
+  /// W ← β W + α Σ y xᵀ over few examples, of sizes that leave blocks unfilled.
   @Test(arguments: supportedSets, [1, 3, 8, 17, 70]) func updates(set: CPU.InstructionSet, batch: Int) throws {
-    for (rows, columns) in [(301, 257), (64, 260), (5, 37)] {
+    let sizes = [(301, 257), (64, 260), (5, 37), (512, 10), (7, 1)]
+    for ((rows, columns), beta) in sizes.flatMap({ size in [Scalar.one, .zero, .constant(0.5)].map { (size, $0) } }) {
       var dice = Dice(seed: UInt64(columns + batch))
       var experiment = Experiment(batch: batch)
       let y = experiment.buffer("y", count: rows, batched: true, contents: dice.reals(rows * batch))
       let x = experiment.buffer("x", count: columns, batched: true, contents: dice.reals(columns * batch))
       let weights = experiment.buffer(
-        "weights", count: rows * columns, batched: false, contents: dice.reals(rows * columns))
+        "weights", count: rows * columns, batched: false,
+        // What is not kept is not read.
+        contents: beta == .zero ? Array(repeating: .nan, count: rows * columns) : dice.reals(rows * columns))
       experiment.append(
         Instruction(
           .contract(extents: [rows, columns, 1]),
           operands: [View(buffer: y, strides: [1, 0, 0]), View(buffer: x, strides: [0, 1, 0])],
-          results: [View(buffer: weights, strides: [columns, 1, 0])], alpha: .constant(0.1), beta: .one))
+          results: [View(buffer: weights, strides: [columns, 1, 0])], alpha: .constant(0.1), beta: beta))
       let expected = try experiment.run(on: Reference())[weights]
       let one = try experiment.run(on: CPU(threads: 1, instructionSet: set))[weights]
       let problem = discrepancy(one, expected) { _ in 1e-5 }
-      #expect(problem == nil, "\(rows) × \(columns): \(problem ?? "")")
+      #expect(problem == nil, "\(rows) × \(columns), β \(beta): \(problem ?? "")")
       let three = try experiment.run(on: CPU(threads: 3, instructionSet: set, leastShared: 0))[weights]
-      #expect(three == one, "\(rows) × \(columns)")
+      #expect(three == one, "\(rows) × \(columns), β \(beta)")
+    }
+  }
+
+  /// b ← β b + α Σ y over the examples, by several rows at a time and one by one.
+  @Test(arguments: supportedSets, [1, 3, 8, 16, 17, 32, 70]) func sumsOverExamples(
+    set: CPU.InstructionSet, batch: Int
+  )
+    throws
+  {
+    for rows in [1, 10, 37, 4099] {
+      var dice = Dice(seed: UInt64(rows + batch))
+      var experiment = Experiment(batch: batch)
+      let y = experiment.buffer("y", count: rows, batched: true, contents: dice.reals(rows * batch))
+      let bias = experiment.buffer("bias", count: rows, batched: false, contents: dice.reals(rows))
+      experiment.append(
+        Instruction(
+          .reduce(.sum, extents: [rows], reduced: [false]), operands: [View(buffer: y, strides: [1])],
+          results: [View(buffer: bias, strides: [1])], alpha: .constant(0.1), beta: .constant(0.5)))
+      let expected = try experiment.run(on: Reference())[bias]
+      let one = try experiment.run(on: CPU(threads: 1, instructionSet: set))[bias]
+      let problem = discrepancy(one, expected) { _ in 1e-5 }
+      #expect(problem == nil, "\(rows): \(problem ?? "")")
+      for threads in 2...5 {
+        let several = try experiment.run(on: CPU(threads: threads, instructionSet: set, leastShared: 0))[bias]
+        #expect(several == one, "\(rows), \(threads) threads")
+      }
     }
   }
 }
