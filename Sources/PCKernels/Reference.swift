@@ -390,6 +390,7 @@ extension Elementwise {
     case .onePlusSquare: 1 + x * x
     case .logisticSlope: x * (1 - x)
     case .timesOneMinusSquare: y * (1 - x * x)
+    case .timesStep: x > 0 ? y : 0
     case .timesLogisticSlope: y * (x * (1 - x))
     case .clip(let limit): x.isNaN ? x : min(max(x, -limit), limit)
     case .add: x + y

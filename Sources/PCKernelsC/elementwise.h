@@ -83,6 +83,7 @@ ROW_FUNCTION(one_plus_square, 1 + x * x)
 CHEAP_FUNCTION(logistic_slope, 1, x * (1 - x))
 CHEAP_FUNCTION(times_one_minus_square, 2, y * (1 - x * x))
 CHEAP_FUNCTION(times_logistic_slope, 2, y * (x * (1 - x)))
+CHEAP_FUNCTION(times_step, 2, keep(x > 0, y))
 ROW_FUNCTION(clip, held_within(x, -limit, limit))
 CHEAP_FUNCTION(add, 2, x + y)
 CHEAP_FUNCTION(subtract, 2, x - y)
@@ -117,6 +118,7 @@ static const RowFunction row_functions[PC_OPERATIONS] = {
     [PC_LOGISTIC_SLOPE] = row_logistic_slope,
     [PC_TIMES_ONE_MINUS_SQUARE] = row_times_one_minus_square,
     [PC_TIMES_LOGISTIC_SLOPE] = row_times_logistic_slope,
+    [PC_TIMES_STEP] = row_times_step,
     [PC_CLIP] = row_clip,
     [PC_ADD] = row_add,
     [PC_SUBTRACT] = row_subtract,

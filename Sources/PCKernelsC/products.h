@@ -6,9 +6,10 @@
 /// source does. Finer blocks would fit the first level, but to visit the results once more for each takes longer than that saves.
 enum { whole_depth = 1600, depth_block = 1024, group_floats = 1 << 14 };
 
-/// Some panels of the rows; their weights lie at `first_weights` and on.
+/// Some panels of the rows; their weights lie at `first_weights` and on. `adds` says that β is 1.
 static void matrix_panels(
-    const pc_matrix *m, const pc_work *work, int64_t first_panel, int64_t last_panel, const float *first_weights) {
+    const pc_matrix *m, const pc_work *work, int64_t first_panel, int64_t last_panel, const float *first_weights,
+    bool adds) {
   const float alpha = work->coefficients[m->alpha];
   const MicroLanes *const micros = micro_lanes_of(m->height);
   const int64_t panels = panels_of(m->rows, m->height), first_row = panel_start(m->rows, panels, first_panel);
@@ -22,7 +23,7 @@ static void matrix_panels(
       for (int64_t block = 0; block < blocks; block++) {
         const int64_t start = part_start(m->depth, block, blocks);
         const int64_t depth = part_start(m->depth, block + 1, blocks) - start;
-        const float beta = block == 0 ? work->coefficients[m->beta] : 1;
+        const float beta = block == 0 && !adds ? work->coefficients[m->beta] : 1;
         const float *source = in_tile(&m->source, work) + m->group[g].source + first_column * m->source_column
             + start * m->source_depth;
         float *result = out_tile(&m->result, work) + m->group[g].result + first_column * m->result_column;
@@ -64,7 +65,7 @@ static void matrix(const void *parameters, const pc_work *work) {
   const int64_t panels = panels_of(m->rows, m->height);
   const int64_t first = part_start(panels, work->part, work->parts);
   const int64_t last = part_start(panels, work->part + 1, work->parts);
-  matrix_panels(m, work, first, last, m->weights + panel_start(m->rows, panels, first) * m->depth);
+  matrix_panels(m, work, first, last, m->weights + panel_start(m->rows, panels, first) * m->depth, false);
 }
 
 INLINE void make_followers(const pc_followers *followers, const pc_work *work) {
@@ -87,25 +88,39 @@ static void matrix_by_rows(const void *parameters, const pc_work *work) {
   }
 }
 
-/// To pack all weights first would write them to memory and read them from there again; some panels at a time stay in the cache.
-static void matrix_once_for_all(const void *parameters, const pc_work *work) {
-  const pc_matrix_once_for_all *a = parameters;
-  const pc_matrix *m = &a->matrix;
-  const int64_t panels = panels_of(m->rows, m->height), fitting = PC_PACKED_AT_ONCE / (m->height * m->depth);
+/// Steps `start ..< start + depth` of a product's depth. To pack all weights first would write them to memory and read them from there
+/// again; some panels at a time stay in the cache.
+static void matrix_once_block(
+    const pc_matrix_once_for_all *a, const pc_work *work, int64_t start, int64_t depth) {
+  pc_matrix m = a->matrix;
+  pc_pack pack = a->pack;
+  m.depth = pack.depth = pack.count2 = depth;
+  m.source.base += start * m.source_depth;
+  pack.source.base += start * pack.stride2;
+  const int64_t panels = panels_of(m.rows, m.height), fitting = PC_PACKED_AT_ONCE / (m.height * depth);
   const int64_t each = fitting > 1 ? fitting : 1;
   pc_work own = *work;
-  own.rows = m->rows;
+  own.rows = m.rows;
   own.panels = panels;
-  // As many parts for every thread.
+  // As many parts for every thread, whose rows are the same for all blocks.
   own.parts = ((panels + each - 1) / each + work->parts - 1) / work->parts * work->parts;
   const int64_t end = part_start(own.parts, work->part + 1, work->parts);
   for (own.part = part_start(own.parts, work->part, work->parts); own.part < end; own.part++) {
     const int64_t first = part_start(panels, own.part, own.parts), last = part_start(panels, own.part + 1, own.parts);
-    pack_panels(&a->pack, panels, first, last, a->pack.source.base, work->scratch);
+    pack_panels(&pack, panels, first, last, pack.source.base, work->scratch);
     for (own.tile = 0; own.tile < a->tiles; own.tile++) {
-      matrix_panels(m, &own, first, last, work->scratch);
-      make_followers(&a->followers, &own);
+      matrix_panels(&m, &own, first, last, work->scratch, start > 0);
+      if (start + depth == a->matrix.depth) make_followers(&a->followers, &own);
     }
+  }
+}
+
+static void matrix_once_for_all(const void *parameters, const pc_work *work) {
+  const pc_matrix_once_for_all *a = parameters;
+  const int64_t depth = a->matrix.depth;
+  for (int64_t block = 0; block < a->blocks; block++) {
+    const int64_t start = part_start(depth, block, a->blocks);
+    matrix_once_block(a, work, start, part_start(depth, block + 1, a->blocks) - start);
   }
 }
 

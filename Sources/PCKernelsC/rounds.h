@@ -1,15 +1,31 @@
 // Rounds of a repeated section beside one another in the lanes; see `StepsInLanes`.
 
-/// Each round sees the same numbers.
+/// Each round sees the same numbers. Few examples fill a vector several times.
+INLINE void spread_elements(const pc_rounds *r, const int examples, int64_t first, int64_t last) {
+  for (int64_t e = first; e < last; e++) {
+    const float *own = r->own + e * r->own_lanes;
+    float *rounds = r->rounds + e * r->lanes;
+    V numbers;
+    UNROLL for (int l = 0; l < W; l++) numbers[l] = own[l % examples];
+    for (int64_t l = 0; l < r->lanes; l += W) store(rounds + l, numbers);
+  }
+}
+
 static void spread(const void *parameters, const pc_work *work) {
   const pc_rounds *r = parameters;
   const int64_t first = elements_before(r->count, work->part, work->parts);
   const int64_t last = elements_before(r->count, work->part + 1, work->parts);
-  for (int64_t e = first; e < last; e++) {
-    const float *own = r->own + e * r->own_lanes;
-    float *rounds = r->rounds + e * r->lanes;
-    for (int64_t l = 0; l < r->lanes; l += r->examples)
-      for (int64_t b = 0; b < r->examples; b++) rounds[l + b] = own[b];
+  switch (r->examples) {
+  case 1: spread_elements(r, 1, first, last); break;
+  case 2: spread_elements(r, 2, first, last); break;
+  case 4: spread_elements(r, 4, first, last); break;
+#if W > 8
+  case 8: spread_elements(r, 8, first, last); break;
+#endif
+  default:
+    for (int64_t e = first; e < last; e++)
+      for (int64_t l = 0; l < r->lanes; l += W)
+        store(r->rounds + e * r->lanes + l, load(r->own + e * r->own_lanes + l % r->examples));
   }
 }
 
@@ -23,31 +39,45 @@ static void last_round(const void *parameters, const pc_work *work) {
       r->own[e * r->own_lanes + b] = r->rounds[e * r->lanes + work->live - r->examples + b];
 }
 
-/// Elements that `follow` takes at once: one waits for its own last round, others need not.
-enum { abreast = 4 };
-
 /// Rounds that are not wanted keep what they held.
-INLINE void follow(
-    const pc_course *c, const int count, const int examples, int64_t first, int64_t live, float beta) {
+INLINE void follow(const pc_course *c, const int examples, int64_t element, int64_t live, float beta) {
+  const pc_rounds *r = &c->rounds;
+  float *own = r->own + element * r->own_lanes, *rounds = r->rounds + element * r->lanes;
+  const float *update = c->update + element * r->lanes;
+  for (int b = 0; b < examples; b++) {
+    float state = own[b];
+    for (int64_t l = b; l < live; l += examples) {
+      const float after = beta == 0 ? update[l] : beta * state + update[l];
+      rounds[l] = c->after ? after : state;
+      state = after;
+    }
+    own[b] = state;
+  }
+}
+
+/// As `follow`, for as many elements as fill a vector and whole quads of lanes: turned, so that no element waits for its own last round
+/// while others could go on.
+INLINE void follow_turned(const pc_course *c, const int examples, int64_t first, int64_t live, float beta) {
   const pc_rounds *r = &c->rounds;
   float *own = r->own + first * r->own_lanes, *rounds = r->rounds + first * r->lanes;
   const float *update = c->update + first * r->lanes;
-  float state[abreast][16];
-  UNROLL for (int e = 0; e < count; e++) {
-    UNROLL for (int b = 0; b < examples; b++) state[e][b] = own[e * r->own_lanes + b];
+  float turned[MOST_VECTORS * W][W] __attribute__((aligned(64)));
+  V state[examples];
+  UNROLL for (int b = 0; b < examples; b++) {
+    UNROLL for (int e = 0; e < W; e++) state[b][e] = own[e * r->own_lanes + b];
   }
+  for (int64_t l = 0; l < live; l += 4)
+    for (int64_t e = 0; e < W; e += 4) transpose_quads(update + e * r->lanes + l, r->lanes, turned[l] + e, W);
   for (int64_t l = 0; l < live; l += examples)
-    UNROLL for (int e = 0; e < count; e++) {
-      UNROLL for (int b = 0; b < examples; b++) {
-        const int64_t at = e * r->lanes + l + b;
-        const float before = state[e][b];
-        const float after = beta == 0 ? update[at] : beta * before + update[at];
-        rounds[at] = c->after ? after : before;
-        state[e][b] = after;
-      }
+    UNROLL for (int b = 0; b < examples; b++) {
+      const V next = load(turned[l + b]), after = beta == 0 ? next : beta * state[b] + next;
+      store(turned[l + b], c->after ? after : state[b]);
+      state[b] = after;
     }
-  UNROLL for (int e = 0; e < count; e++) {
-    UNROLL for (int b = 0; b < examples; b++) own[e * r->own_lanes + b] = state[e][b];
+  for (int64_t l = 0; l < live; l += 4)
+    for (int64_t e = 0; e < W; e += 4) transpose_quads(turned[l] + e, W, rounds + e * r->lanes + l, r->lanes);
+  UNROLL for (int b = 0; b < examples; b++) {
+    UNROLL for (int e = 0; e < W; e++) own[e * r->own_lanes + b] = state[b][e];
   }
 }
 
@@ -70,15 +100,16 @@ INLINE void follow_vectors(const pc_course *c, int64_t first, int64_t live, floa
 static void course(const void *parameters, const pc_work *work) {
   const pc_course *c = parameters;
   const float beta = work->coefficients[c->beta];
+  const int64_t live = work->live;
   int64_t e = elements_before(c->rounds.count, work->part, work->parts);
   const int64_t last = elements_before(c->rounds.count, work->part + 1, work->parts);
-#define FOLLOW(examples)                                                                        \
-  case examples:                                                                                \
-    for (; e + abreast <= last; e += abreast) follow(c, abreast, examples, e, work->live, beta); \
-    for (; e < last; e++) follow(c, 1, examples, e, work->live, beta);                          \
+#define FOLLOW(examples)                                                                                   \
+  case examples:                                                                                           \
+    for (; live % 4 == 0 && e + W <= last; e += W) follow_turned(c, examples, e, live, beta);              \
+    for (; e < last; e++) follow(c, examples, e, live, beta);                                              \
     break;
   if (c->rounds.examples % W == 0)
-    for (; e < last; e++) follow_vectors(c, e, work->live, beta);
+    for (; e < last; e++) follow_vectors(c, e, live, beta);
   switch (c->rounds.examples) {
     FOLLOW(1)
     FOLLOW(2)

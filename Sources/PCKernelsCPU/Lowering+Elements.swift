@@ -227,6 +227,7 @@ extension Elementwise {
     case .onePlusSquare: PC_ONE_PLUS_SQUARE
     case .logisticSlope: PC_LOGISTIC_SLOPE
     case .timesOneMinusSquare: PC_TIMES_ONE_MINUS_SQUARE
+    case .timesStep: PC_TIMES_STEP
     case .timesLogisticSlope: PC_TIMES_LOGISTIC_SLOPE
     case .clip: PC_CLIP
     case .add: PC_ADD

@@ -81,6 +81,7 @@ extension Lowering {
     _ result: Operand
   ) {
     reserveScratch(max(Int(PC_PACKED_AT_ONCE), Int(matrix.height * matrix.depth)))
+    let sourceCount = tiles * lanes * Int(matrix.depth)
     let pack = pc_pack(
       source: operand(weights).place, target: pc_place(), rows: matrix.rows, height: matrix.height,
       row: Int64(weights.strides[axes.row]),
@@ -88,7 +89,9 @@ extension Lowering {
       stride2: Int64(weights.strides[axes.depth]))
     call(
       PC_KERNEL_MATRIX_ONCE_FOR_ALL,
-      pc_matrix_once_for_all(matrix: matrix, pack: pack, tiles: Int64(tiles), followers: pc_followers()),
+      pc_matrix_once_for_all(
+        matrix: matrix, pack: pack, tiles: Int64(tiles), blocks: Int64((sourceCount - 1) / Lowering.mostInBlock + 1),
+        followers: pc_followers()),
       .together, reads: [source, operand(weights)], writes: [result], product: product)
   }
 
@@ -160,9 +163,11 @@ extension Lowering {
   /// they left there. Where the rows are the depth, it goes in so many pieces for any number of threads.
   private static let pieces = 4
   /// Weights that are better packed by parts, since all of them would leave the caches before they are used: threads meet for it. The
-  /// source of all tiles should fit the second-level cache while one part of the rows after the other is made of it.
+  /// source of all tiles, or the block of its depth that is worked on, should fit the second-level cache beside the packed part while one
+  /// part of the rows after the other is made of it.
   private static let leastForAll = 1 << 17
   private static let mostForAll = 1 << 17
+  private static let mostInBlock = 1 << 16
   /// Multiply-adds of a product from which on pieces of its depth cost less than they save.
   private static let leastInPieces = 1 << 16
 

@@ -23,7 +23,8 @@ struct Effect {
     case .contract, .convolve, .convolveInputGradient, .convolveFilterGradient, .elementwise(.multiply, _):
       factors = Set(operands)
     case .elementwise(.identity, _), .reduce(.sum, _, _), .maxPoolGradient: factors = [operands[0]]
-    case .elementwise(.timesOneMinusSquare, _), .elementwise(.timesLogisticSlope, _): factors = [operands[1]]
+    case .elementwise(.timesOneMinusSquare, _), .elementwise(.timesLogisticSlope, _), .elementwise(.timesStep, _):
+      factors = [operands[1]]
     case .elementwise(.add, _), .elementwise(.subtract, _): terms = Set(operands)
     case .elementwise(.one, _): break
     default: return nil

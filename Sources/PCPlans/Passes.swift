@@ -50,7 +50,7 @@ extension Program {
     dropUnusedBuffers(keeping: kept)
   }
 
-  /// Pulls a message back through tanh or the sigmoid in one instruction, where the slope is made for it alone.
+  /// Pulls a message back through tanh, the sigmoid or relu in one instruction, where the slope is made for it alone.
   ///
   /// `s ← 1 − x²; y ← a·s·m + b·y` becomes `y ← a·m(1 − x²) + b·y`, where s is read nowhere else.
   ///
@@ -146,6 +146,7 @@ extension Elementwise {
     switch self {
     case .oneMinusSquare: .timesOneMinusSquare
     case .logisticSlope: .timesLogisticSlope
+    case .step: .timesStep
     default: nil
     }
   }

@@ -74,8 +74,9 @@ public enum Elementwise: Sendable, Hashable {
   case onePlusSquare
   /// x(1 − x): the slope of the sigmoid at the value x = σ(a).
   case logisticSlope
-  /// y(1 − x²) and y · x(1 − x), of the operands x and y in that order: y pulled back through tanh and the sigmoid.
-  case timesOneMinusSquare, timesLogisticSlope
+  /// y(1 − x²), y · x(1 − x) and y where x > 0, else 0, of the operands x and y in that order: y pulled back through tanh,
+  /// the sigmoid and relu.
+  case timesOneMinusSquare, timesLogisticSlope, timesStep
   /// x held within ±limit.
   case clip(limit: Double)
   /// Of the operands x and y, in that order: x + y, x − y, x · y, x / y, the larger, the smaller.
@@ -92,7 +93,9 @@ public enum Elementwise: Sendable, Hashable {
     case .identity, .reciprocal, .exp, .log, .sqrt, .sin, .cos, .tan, .tanh, .sigmoid, .absolute, .expMinusOne,
       .softplus, .normalCumulative, .relu, .step, .oneMinusSquare, .onePlusSquare, .logisticSlope, .clip:
       1
-    case .timesOneMinusSquare, .timesLogisticSlope, .add, .subtract, .multiply, .divide, .maximum, .minimum, .greater:
+    case .timesOneMinusSquare, .timesLogisticSlope, .timesStep, .add, .subtract, .multiply, .divide, .maximum,
+      .minimum,
+      .greater:
       2
     case .select: 3
     }

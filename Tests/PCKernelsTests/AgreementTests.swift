@@ -42,7 +42,8 @@ import Testing
         .one, .identity, .reciprocal, .exp, .log, .sqrt, .sin, .cos, .tan, .tanh, .sigmoid, .absolute, .expMinusOne,
         .softplus,
         .normalCumulative, .relu, .step,
-        .oneMinusSquare, .onePlusSquare, .logisticSlope, .timesOneMinusSquare, .timesLogisticSlope, .clip(limit: 0.5),
+        .oneMinusSquare, .onePlusSquare, .logisticSlope, .timesOneMinusSquare, .timesLogisticSlope, .timesStep,
+        .clip(limit: 0.5),
         .add, .subtract, .multiply, .divide,
         .maximum, .minimum, .greater, .select,
       ]

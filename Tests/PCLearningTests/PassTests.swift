@@ -31,7 +31,7 @@ import Testing
             alpha: alpha,
             beta: beta)
         } else if random.integer(below: 2) == 0 {
-          let function = [Elementwise.identity, .oneMinusSquare, .logisticSlope][random.integer(below: 3)]
+          let function = [Elementwise.identity, .oneMinusSquare, .logisticSlope, .step][random.integer(below: 4)]
           instruction = Instruction(
             .elementwise(function, extents: extents), operands: [operand()], results: [whole], alpha: alpha,
             beta: beta)
@@ -112,13 +112,16 @@ import Testing
     #expect(program.buffers[1].count == 0)
   }
 
-  @Test func slopesAreFused() {
+  @Test(arguments: [
+    (Elementwise.oneMinusSquare, Elementwise.timesOneMinusSquare), (.logisticSlope, .timesLogisticSlope),
+    (.step, .timesStep),
+  ]) func slopesAreFused(slope: Elementwise, fused: Elementwise) {
     var program = Program(
       buffers: ["value", "slope", "message", "result"].map { Buffer(name: $0, count: 6, isBatched: true) },
       sections: [Section(name: "only")])
     let views = (0..<4).map { View(buffer: $0, strides: [3, 1]) }
     program.sections[0].instructions = [
-      Instruction(.elementwise(.oneMinusSquare, extents: Self.extents), operands: [views[0]], results: [views[1]]),
+      Instruction(.elementwise(slope, extents: Self.extents), operands: [views[0]], results: [views[1]]),
       Instruction(
         .elementwise(.multiply, extents: Self.extents), operands: [views[2], views[1]], results: [views[3]],
         beta: .one),
@@ -129,6 +132,7 @@ import Testing
     #expect(watched.sections[0].instructions.count == 2)
     program.fuseSlopes(keeping: [3])
     #expect(program.sections[0].instructions.count == 1)
+    #expect(program.sections[0].instructions[0].primitive == .elementwise(fused, extents: Self.extents))
     #expect(program.sections[0].instructions[0].operands == [views[0], views[2]])
     #expect(program.sections[0].instructions[0].beta == .one)
     #expect(program.buffers[1].count == 0)

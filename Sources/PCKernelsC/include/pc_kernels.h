@@ -53,7 +53,7 @@ typedef struct {
 typedef enum {
   PC_ONE, PC_IDENTITY, PC_RECIPROCAL, PC_EXP, PC_LOG, PC_SQRT, PC_SIN, PC_COS, PC_TAN, PC_TANH, PC_SIGMOID,
   PC_ABSOLUTE, PC_EXP_MINUS_ONE, PC_SOFTPLUS, PC_NORMAL_CUMULATIVE, PC_RELU, PC_STEP, PC_ONE_MINUS_SQUARE, PC_ONE_PLUS_SQUARE, PC_LOGISTIC_SLOPE, PC_CLIP,
-  PC_TIMES_ONE_MINUS_SQUARE, PC_TIMES_LOGISTIC_SLOPE,
+  PC_TIMES_ONE_MINUS_SQUARE, PC_TIMES_LOGISTIC_SLOPE, PC_TIMES_STEP,
   PC_ADD, PC_SUBTRACT, PC_MULTIPLY, PC_DIVIDE, PC_MAXIMUM, PC_MINIMUM, PC_GREATER, PC_SELECT,
   PC_OPERATIONS
 } pc_operation;
@@ -165,10 +165,11 @@ typedef struct {
 } pc_matrix_by_rows;
 
 /// The same for all tiles at once, with weights as they lie: threads share the rows, and each packs some at a time, in scratch memory.
+/// The depth goes in so many blocks, one after the other.
 typedef struct {
   pc_matrix matrix;
   pc_pack pack;
-  int64_t tiles;
+  int64_t tiles, blocks;
   pc_followers followers;
 } pc_matrix_once_for_all;
 
