@@ -229,10 +229,11 @@ static void transpose(const void *parameters, const pc_work *work) {
     }
 }
 
-/// Rows `row ..< row + rows` and a block of columns, over `tiles` tiles from `tile` on and then over `rest` lanes of the next.
+/// Rows `row ..< row + rows` and a block of columns, over `tiles` tiles from `tile` on and then over `rest` lanes of the next. `ahead`
+/// says where the result goes on soon.
 INLINE void outer_block(
     const pc_outer *o, const pc_group *group, int64_t row, int64_t rows, int64_t c, int64_t tile, int64_t tiles,
-    int64_t rest, float alpha, float beta) {
+    int64_t rest, int64_t ahead, float alpha, float beta) {
   const int64_t block = breadth_of(o->height), columns = o->columns - c < block ? o->columns - c : block;
   const Micro micro = micros_of(o->height)[rows];
   const int64_t x_depth = o->lanes * rows;
@@ -246,7 +247,7 @@ INLINE void outer_block(
   // After a few examples' products the result is wanted before its lines have come.
   if (direct)
     for (int64_t r = 0; r < rows; r++)
-      for (int64_t j = 0; j < block; j += 16) __builtin_prefetch(result + r * o->result_row + 3 * block + j, 1, 3);
+      for (int64_t j = 0; j < block; j += 16) __builtin_prefetch(result + r * o->result_row + ahead + j, 1, 3);
   if (!direct && beta != 0)
     for (int64_t r = 0; r < rows; r++)
       for (int64_t j = 0; j < block; j++)
@@ -315,7 +316,7 @@ static void outer_of_few(
 }
 
 /// Depth that is contracted before the result is visited again: what is read of it then fits the second-level cache.
-enum { outer_depth = 512 };
+enum { outer_depth = 1024 };
 /// Depth up to which a row of blocks of the result is worked on together.
 enum { by_rows = 64 };
 
@@ -337,7 +338,7 @@ static void outer(const void *parameters, const pc_work *work) {
             o, rows, blocks, o->x.base + o->group[g].weights + row * o->lanes, o->y.base + o->group[g].source,
             o->result + o->group[g].result + row * o->result_row, alpha, beta);
         if (blocks * block < o->columns)
-          outer_block(o, o->group + g, row, rows, blocks * block, 0, full, rest, alpha, beta);
+          outer_block(o, o->group + g, row, rows, blocks * block, 0, full, rest, 0, alpha, beta);
       }
     return;
   }
@@ -349,12 +350,15 @@ static void outer(const void *parameters, const pc_work *work) {
       const int64_t tiles = is_last ? full - tile : chunk, lanes = is_last ? rest : 0;
       const float kept = tile == 0 ? beta : 1;
       // Of a few examples the result is the largest part, and is read and written from end to end.
-      const int64_t together = (tiles * o->lanes + lanes) * o->depth <= by_rows ? o->columns : block;
+      const bool is_by_rows = (tiles * o->lanes + lanes) * o->depth <= by_rows;
+      const int64_t together = is_by_rows ? o->columns : block;
       for (int64_t first = 0; first < o->columns; first += together)
         for (int64_t panel = first_panel; panel < last_panel; panel++) {
           const int64_t row = panel_start(o->rows, panels, panel), rows = panel_start(o->rows, panels, panel + 1) - row;
           for (int64_t c = first; c < first + together && c < o->columns; c += block)
-            outer_block(o, o->group + g, row, rows, c, tile, tiles, lanes, alpha, kept);
+            outer_block(
+                o, o->group + g, row, rows, c, tile, tiles, lanes, is_by_rows ? 3 * block : 2 * rows * o->result_row,
+                alpha, kept);
         }
     }
 }

@@ -77,7 +77,7 @@ extension Program {
 
   /// How much larger a gradient is than what an example adds to it from which on a few hundred examples do not cost more to
   /// look at twice than the gradient.
-  private static let leastRatio = 64
+  private static let leastRatio = 48
 
   /// Whether an instruction adds Σ of a buffer's squares to a number.
   private func isSquare(_ instruction: Instruction, of buffer: Int, into norm: Int) -> Bool {
