@@ -3,7 +3,7 @@
 // Threads meet at one barrier: to begin a script, after each phase, and to end it. A thread that waits spins for a while, since
 // phases are short, and then sleeps, so that an idle pool costs nothing.
 #if defined(__linux__)
-#define _DEFAULT_SOURCE  // madvise
+#define _GNU_SOURCE  // madvise, sched_getaffinity
 #endif
 #include <pthread.h>
 #include <sched.h>
@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 #endif
 #include <time.h>
+#include <unistd.h>
 
 #include "include/pc_kernels.h"
 
@@ -69,6 +70,8 @@ struct pc_pool {
 
   const pc_script *script;
   bool stops;
+  /// Whether threads that wait let others have their processor.
+  bool yields;
 };
 
 static void relax(void) {
@@ -80,9 +83,11 @@ static void relax(void) {
 }
 
 /// How often a thread looks whether the others have come before it sleeps. To wake a sleeper takes some fifty microseconds, and
-/// some milliseconds where a host has to bring a processor back: so it looks for half a millisecond. After the first tens of
-/// microseconds it lets others have the processor in between, who may be those that it waits for.
-enum { spins = 20000, spins_before_yielding = 1500, spins_between_yields = 50 };
+/// some milliseconds where a host has to bring a processor back: so it looks for half a millisecond.
+///
+/// Only where there are more threads than processors does it let others have its own in between. Otherwise two threads that have come
+/// onto one processor would take turns there, while another is idle: that they sleep takes them apart.
+enum { spins = 20000, spins_between_yields = 50 };
 
 static void meet(pc_pool *pool) {
   if (pool->threads == 1) return;
@@ -95,9 +100,9 @@ static void meet(pc_pool *pool) {
     pthread_mutex_unlock(&pool->sleep);
     return;
   }
-  for (int i = 0; i < spins; i++) {
+  for (int i = 1; i <= spins; i++) {
     if (atomic_load_explicit(&pool->generation, memory_order_acquire) != now) return;
-    if (i >= spins_before_yielding && i % spins_between_yields == 0)
+    if (pool->yields && i % spins_between_yields == 0)
       sched_yield();
     else
       relax();
@@ -106,6 +111,15 @@ static void meet(pc_pool *pool) {
   while (atomic_load_explicit(&pool->generation, memory_order_acquire) == now)
     pthread_cond_wait(&pool->wake, &pool->sleep);
   pthread_mutex_unlock(&pool->sleep);
+}
+
+/// Processors that this process may run on.
+static int64_t processors(void) {
+#if defined(__linux__)
+  cpu_set_t allowed;
+  if (sched_getaffinity(0, sizeof allowed, &allowed) == 0) return CPU_COUNT(&allowed);
+#endif
+  return sysconf(_SC_NPROCESSORS_ONLN);
 }
 
 // MARK: Scripts
@@ -240,6 +254,7 @@ pc_pool *pc_pool_create(int64_t threads) {
   pc_pool *pool = calloc(1, sizeof *pool);
   if (!pool) return NULL;
   pool->threads = threads;
+  pool->yields = threads > processors();
   pool->handles = calloc((size_t)threads, sizeof *pool->handles);
   pthread_mutex_init(&pool->in_use, NULL);
   pthread_mutex_init(&pool->sleep, NULL);
