@@ -70,8 +70,8 @@ struct pc_pool {
 
   const pc_script *script;
   bool stops;
-  /// Whether threads that wait let others have their processor.
-  bool yields;
+  /// Whether there are more threads than processors.
+  bool outnumbers;
 };
 
 static void relax(void) {
@@ -83,11 +83,21 @@ static void relax(void) {
 }
 
 /// How often a thread looks whether the others have come before it sleeps. To wake a sleeper takes some fifty microseconds, and
-/// some milliseconds where a host has to bring a processor back: so it looks for half a millisecond.
-///
-/// Only where there are more threads than processors does it let others have its own in between. Otherwise two threads that have come
-/// onto one processor would take turns there, while another is idle: that they sleep takes them apart.
-enum { spins = 20000, spins_between_yields = 50 };
+/// some milliseconds where a host has to bring a processor back: so it looks for half a millisecond, and after the first tens of
+/// microseconds (where threads outnumber processors, from the first) lets others have its processor in between.
+enum { spins = 20000, spins_before_yielding = 1500, spins_between_yields = 50 };
+
+/// Whether somebody else had this thread's processor for long when it last gave way, in seconds.
+static _Thread_local bool shares_processor;
+static const double long_absence = 20e-6;
+
+/// Two threads that have come onto one processor would take turns there while another is idle: who finds that it shares its processor
+/// sleeps the next time, since those who wake are put where there is room. With more threads than processors there is none.
+static void give_way(const pc_pool *pool) {
+  const double start = pc_seconds();
+  sched_yield();
+  shares_processor = !pool->outnumbers && pc_seconds() - start > long_absence;
+}
 
 static void meet(pc_pool *pool) {
   if (pool->threads == 1) return;
@@ -100,16 +110,18 @@ static void meet(pc_pool *pool) {
     pthread_mutex_unlock(&pool->sleep);
     return;
   }
-  for (int i = 1; i <= spins; i++) {
+  for (int i = 1; i <= spins && !shares_processor; i++) {
     if (atomic_load_explicit(&pool->generation, memory_order_acquire) != now) return;
-    if (pool->yields && i % spins_between_yields == 0)
-      sched_yield();
+    if (i % spins_between_yields == 0 && (pool->outnumbers || i > spins_before_yielding))
+      give_way(pool);
     else
       relax();
   }
   pthread_mutex_lock(&pool->sleep);
-  while (atomic_load_explicit(&pool->generation, memory_order_acquire) == now)
+  while (atomic_load_explicit(&pool->generation, memory_order_acquire) == now) {
+    shares_processor = false;
     pthread_cond_wait(&pool->wake, &pool->sleep);
+  }
   pthread_mutex_unlock(&pool->sleep);
 }
 
@@ -254,7 +266,7 @@ pc_pool *pc_pool_create(int64_t threads) {
   pc_pool *pool = calloc(1, sizeof *pool);
   if (!pool) return NULL;
   pool->threads = threads;
-  pool->yields = threads > processors();
+  pool->outnumbers = threads > processors();
   pool->handles = calloc((size_t)threads, sizeof *pool->handles);
   pthread_mutex_init(&pool->in_use, NULL);
   pthread_mutex_init(&pool->sleep, NULL);
