@@ -75,8 +75,8 @@ extension Program {
     return products
   }
 
-  /// How much larger a gradient is than what an example adds to it from which on a few hundred examples do not cost more to
-  /// look at twice than the gradient.
+  /// How much larger a gradient is than what an example adds to it from which on a hundred and fifty examples do not
+  /// cost more to look at than the gradient to write and read.
   private static let leastRatio = 48
 
   /// Whether an instruction adds Σ of a buffer's squares to a number.
