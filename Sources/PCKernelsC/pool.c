@@ -87,7 +87,7 @@ static void relax(void) {
 /// microseconds (where threads outnumber processors, from the first) lets others have its processor in between.
 enum { spins = 20000, spins_before_yielding = 1500, spins_between_yields = 50 };
 
-/// Whether somebody else had this thread's processor for long when it last gave way, in seconds.
+/// Whether somebody else had this thread's processor for long when it last gave way; seconds from which on that is so.
 static _Thread_local bool shares_processor;
 static const double long_absence = 20e-6;
 

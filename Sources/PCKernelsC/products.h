@@ -6,10 +6,10 @@
 /// source does. Finer blocks would fit the first level, but to visit the results once more for each takes longer than that saves.
 enum { whole_depth = 1600, depth_block = 1024, group_floats = 1 << 14 };
 
-/// Some panels of the rows; their weights lie at `first_weights` and on. `adds` says that β is 1.
+/// Some panels of the rows; their weights lie at `first_weights` and on.
 static void matrix_panels(
     const pc_matrix *m, const pc_work *work, int64_t first_panel, int64_t last_panel, const float *first_weights,
-    bool adds) {
+    float beta) {
   const float alpha = work->coefficients[m->alpha];
   const MicroLanes *const micros = micro_lanes_of(m->height);
   const int64_t panels = panels_of(m->rows, m->height), first_row = panel_start(m->rows, panels, first_panel);
@@ -23,7 +23,7 @@ static void matrix_panels(
       for (int64_t block = 0; block < blocks; block++) {
         const int64_t start = part_start(m->depth, block, blocks);
         const int64_t depth = part_start(m->depth, block + 1, blocks) - start;
-        const float beta = block == 0 && !adds ? work->coefficients[m->beta] : 1;
+        const float kept = block == 0 ? beta : 1;
         const float *source = in_tile(&m->source, work) + m->group[g].source + first_column * m->source_column
             + start * m->source_depth;
         float *result = out_tile(&m->result, work) + m->group[g].result + first_column * m->result_column;
@@ -36,22 +36,22 @@ static void matrix_panels(
             for (int64_t c = 0; c < columns; c++)
               micros[rows](
                   depth, weights, source + c * m->source_column, m->source_depth, m->lanes, y + c * m->result_column,
-                  m->result_row, alpha, beta);
+                  m->result_row, alpha, kept);
           } else {
             const Loops loops = {{1, 1, depth}, {0, 0, rows}, {0, 0, m->source_depth}};
             int64_t c = 0;
             for (; c + 2 <= columns; c += 2)
               micro_two[rows](
                   &loops, weights, source + c * m->source_column, m->source_column, y + c * m->result_column,
-                  m->result_row, m->result_column, alpha, beta);
+                  m->result_row, m->result_column, alpha, kept);
             if (c < columns && columns == 1 && panel + 1 < last_panel
                 && panel_start(m->rows, panels, panel + 2) - first == 2 * rows) {
-              micro_pair[rows](depth, weights, rows * m->depth, source, m->source_depth, y, m->result_row, alpha, beta);
+              micro_pair[rows](depth, weights, rows * m->depth, source, m->source_depth, y, m->result_row, alpha, kept);
               panel++;
             } else if (c < columns) {
               micro_one[rows](
                   &loops, weights, source + c * m->source_column, W, y + c * m->result_column, m->result_row, W,
-                  alpha, beta);
+                  alpha, kept);
             }
           }
         }
@@ -65,7 +65,8 @@ static void matrix(const void *parameters, const pc_work *work) {
   const int64_t panels = panels_of(m->rows, m->height);
   const int64_t first = part_start(panels, work->part, work->parts);
   const int64_t last = part_start(panels, work->part + 1, work->parts);
-  matrix_panels(m, work, first, last, m->weights + panel_start(m->rows, panels, first) * m->depth, false);
+  const float *weights = m->weights + panel_start(m->rows, panels, first) * m->depth;
+  matrix_panels(m, work, first, last, weights, work->coefficients[m->beta]);
 }
 
 INLINE void make_followers(const pc_followers *followers, const pc_work *work) {
@@ -105,11 +106,12 @@ static void matrix_once_block(
   // As many parts for every thread, whose rows are the same for all blocks.
   own.parts = ((panels + each - 1) / each + work->parts - 1) / work->parts * work->parts;
   const int64_t end = part_start(own.parts, work->part + 1, work->parts);
+  const float beta = start == 0 ? work->coefficients[m.beta] : 1;
   for (own.part = part_start(own.parts, work->part, work->parts); own.part < end; own.part++) {
     const int64_t first = part_start(panels, own.part, own.parts), last = part_start(panels, own.part + 1, own.parts);
     pack_panels(&pack, panels, first, last, pack.source.base, work->scratch);
     for (own.tile = 0; own.tile < a->tiles; own.tile++) {
-      matrix_panels(&m, &own, first, last, work->scratch, start > 0);
+      matrix_panels(&m, &own, first, last, work->scratch, beta);
       if (start + depth == a->matrix.depth) make_followers(&a->followers, &own);
     }
   }
@@ -315,8 +317,6 @@ static void outer_of_few(
   outer_panel(rows, o->batch, blocks, scaled, y, o->lanes * 2 * W, result, o->result_row, beta);
 }
 
-/// Depth that is contracted before the result is visited again: what is read of it then fits the second-level cache.
-enum { outer_depth = 1024 };
 /// Depth up to which a row of blocks of the result is worked on together.
 enum { by_rows = 64 };
 
@@ -343,7 +343,7 @@ static void outer(const void *parameters, const pc_work *work) {
     return;
   }
   const int64_t each = o->depth * o->lanes;
-  const int64_t chunk = each > 0 && each < outer_depth ? outer_depth / each : 1;
+  const int64_t chunk = each > 0 && each < PC_OUTER_DEPTH ? PC_OUTER_DEPTH / each : 1;
   for (int64_t g = 0; g < o->groups; g++)
     for (int64_t tile = 0; tile == 0 || tile < full; tile += chunk) {
       const bool is_last = tile + chunk >= full;

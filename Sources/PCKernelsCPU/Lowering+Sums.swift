@@ -55,7 +55,7 @@ extension Lowering {
   mutating func lowerSummedProducts(_ run: [Instruction]) throws {
     guard case .contract(let extents) = run[0].primitive else { return }
     let each = batchSize * (extents.last ?? 1)
-    let most = max(1, 1024 / max(each, 1))
+    let most = max(1, Int(PC_OUTER_DEPTH) / max(each, 1))
     let parts = (run.count + most - 1) / most
     for part in 0..<parts {
       var instructions = Array(run[(run.count * part / parts)..<(run.count * (part + 1) / parts)])

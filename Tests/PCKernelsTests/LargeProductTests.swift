@@ -97,11 +97,8 @@ import Testing
   }
 
   /// b ← β b + α Σ y over the examples, by several rows at a time and one by one.
-  @Test(arguments: supportedSets, [1, 3, 8, 16, 17, 32, 70]) func sumsOverExamples(
-    set: CPU.InstructionSet, batch: Int
-  )
-    throws
-  {
+  @Test(arguments: supportedSets, [1, 3, 8, 16, 17, 32, 70])
+  func sumsOverExamples(set: CPU.InstructionSet, batch: Int) throws {
     for rows in [1, 10, 37, 4099] {
       var dice = Dice(seed: UInt64(rows + batch))
       var experiment = Experiment(batch: batch)

@@ -203,6 +203,10 @@ typedef struct {
 /// Up to so many examples, products are summed row by row; their panels are not wide.
 enum { PC_FEW = 16 };
 
+/// Depth of a sum over examples that is contracted before the result is visited again: what is read of it then fits the
+/// second-level cache.
+enum { PC_OUTER_DEPTH = 1024 };
+
 /// `result[row, column] = Σ_{tile, k, lane} x[row, k] · y[column, k]` for each group; x as `pc_pack` leaves it, y as
 /// `pc_transpose` does, in blocks that go with the panels' height.
 typedef struct {
