@@ -34,11 +34,14 @@ INLINE void multiply_once(
     V sum[MOST_ROWS][WIDE]) {
   if (N == WIDE) {
     V a[MOST_ROWS];
-    UNROLL for (int r = 0; r < R; r++) a[r] = splat(weights[r]);
     UNROLL for (int n = 0; n < N; n++) {
       V x = load(source + n * source_step);
-      UNROLL for (int r = 0; r < R; r++) sum[r][n] += a[r] * x;
-      UNROLL for (int r = 0; r < R; r++) IN_TURN(sum[r][n]);
+      UNROLL for (int r = 0; r < R; r++) {
+        // Loads far apart: they come in their own time where another program reads beside this one.
+        if (n == 0) a[r] = splat(weights[r]);
+        sum[r][n] += a[r] * x;
+        IN_TURN(sum[r][n]);
+      }
     }
     return;
   }
@@ -124,16 +127,26 @@ MICRO(8)
 #endif
 
 /// A panel of R rows times all lanes of a column, N vectors at a time: the plain loop of a matrix product, which is short enough for
-/// the calls around it to count.
+/// the calls around it to count. With `bias` (null: none), a number for each row, alpha is 1.
 INLINE void multiply_lanes(
     const int R, const int N, int64_t depth, const float *weights, const float *source, int64_t step, int64_t lanes,
-    float *result, int64_t result_row, float alpha, float beta) {
+    float *result, int64_t result_row, float alpha, float beta, const float *bias) {
   for (int64_t l = 0; l < lanes; l += N * W) {
     V sum[MOST_ROWS][WIDE];
     UNROLL for (int r = 0; r < R; r++) {
       UNROLL for (int n = 0; n < N; n++) sum[r][n] = splat(0);
     }
     multiply_steps(R, N, depth, weights, R, source + l, step, W, sum);
+    if (bias) {
+      UNROLL for (int r = 0; r < R; r++) {
+        UNROLL for (int n = 0; n < N; n++) {
+          float *at = result + r * result_row + l + n * W;
+          V total = beta == 0 ? sum[r][n] : beta * load(at) + sum[r][n];
+          store(at, total + splat(bias[r]));
+        }
+      }
+      continue;
+    }
     UNROLL for (int r = 0; r < R; r++) {
       UNROLL for (int n = 0; n < N; n++) blend(result + r * result_row + l, 1, n, sum[r][n], alpha, beta);
     }
@@ -142,13 +155,13 @@ INLINE void multiply_lanes(
 
 typedef void (*MicroLanes)(
     int64_t depth, const float *weights, const float *source, int64_t step, int64_t lanes, float *result,
-    int64_t result_row, float alpha, float beta);
+    int64_t result_row, float alpha, float beta, const float *bias);
 
 #define MICRO_LANES_OF(R, N)                                                                                            \
   static void micro_lanes_##R##_##N(                                                                                    \
       int64_t depth, const float *weights, const float *source, int64_t step, int64_t lanes, float *result,       \
-      int64_t result_row, float alpha, float beta) {                                                              \
-    multiply_lanes(R, N, depth, weights, source, step, lanes, result, result_row, alpha, beta);                      \
+      int64_t result_row, float alpha, float beta, const float *bias) {                                           \
+    multiply_lanes(R, N, depth, weights, source, step, lanes, result, result_row, alpha, beta, bias);             \
   }
 
 #define MICRO_LANES(R) MICRO_LANES_OF(R, 2)

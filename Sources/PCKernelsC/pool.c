@@ -141,58 +141,89 @@ static void keep_note(const pc_script *s, int64_t thread, pc_note note) {
   if (at < s->note_capacity) s->notes[thread * s->note_capacity + at] = note;
 }
 
-/// Whose turn it is, for notes: `tile` is −1 where all threads run a call together.
+/// Whose turn it is, for notes, and whether all threads run a call together.
 typedef struct {
-  int64_t thread, tile;
+  int64_t thread;
+  bool together;
 } Turn;
 
-static void run_calls(const pc_script *s, const pc_span *span, const pc_work *work, Turn turn) {
+static void run_call(const pc_script *s, int64_t index, const pc_work *work, Turn turn) {
+  const pc_call *call = s->calls + index;
+  if (!s->notes) {
+    call->kernel(call->parameters, work);
+    return;
+  }
+  pc_note note = {.call = index, .tile = turn.together ? -1 : work->tile, .start = pc_seconds()};
+  call->kernel(call->parameters, work);
+  note.end = pc_seconds();
+  keep_note(s, turn.thread, note);
+}
+
+static pc_work one_tile(const pc_script *s, const pc_phase *phase, const pc_work *work, int64_t tile) {
+  pc_work one = *work;
+  const int64_t rest = s->batch - tile * s->lanes;
+  one.tile = tile, one.tiles = 1;
+  one.live = phase->live ? phase->live : rest < s->lanes ? rest : s->lanes;
+  return one;
+}
+
+static void run_calls(
+    const pc_script *s, const pc_phase *phase, const pc_span *span, const pc_work *work, Turn turn) {
   for (int64_t n = 0; n < span->repeat; n++)
     for (int64_t c = span->first; c < span->first + span->count; c++) {
       const pc_call *call = s->calls + c;
-      pc_work own = *work;
-      if (call->alone) {
-        if (work->part != 0) continue;
-        own.parts = 1;
+      if (work->tiles > 1 && !call->abreast) {
+        for (int64_t tile = work->tile; tile < work->tile + work->tiles; tile++) {
+          const pc_work one = one_tile(s, phase, work, tile);
+          run_call(s, c, &one, turn);
+        }
+      } else if (!call->alone) {
+        run_call(s, c, work, turn);
+      } else if (work->part == 0) {
+        pc_work all = *work;
+        all.parts = 1;
+        run_call(s, c, &all, turn);
       }
-      if (!s->notes) {
-        call->kernel(call->parameters, &own);
-        continue;
-      }
-      pc_note note = {.call = c, .tile = turn.tile, .start = pc_seconds()};
-      call->kernel(call->parameters, &own);
-      note.end = pc_seconds();
-      keep_note(s, turn.thread, note);
     }
 }
 
-static void run_spans(const pc_script *s, const pc_phase *phase, const pc_work *work, Turn turn) {
-  for (int64_t i = phase->first; i < phase->first + phase->count; i++) {
-    const pc_span *span = s->spans + i;
-    if (span->parts <= 1) {
-      run_calls(s, span, work, turn);
-      continue;
-    }
-    pc_work part = *work;
-    part.parts = span->parts;
-    for (part.part = 0; part.part < part.parts; part.part++) run_calls(s, span, &part, turn);
+static void run_span(const pc_script *s, const pc_phase *phase, const pc_span *span, const pc_work *work, Turn turn) {
+  if (span->parts <= 1) {
+    run_calls(s, phase, span, work, turn);
+    return;
+  }
+  pc_work part = *work;
+  part.parts = span->parts;
+  for (part.part = 0; part.part < part.parts; part.part++) run_calls(s, phase, span, &part, turn);
+}
+
+static void run_for_tiles(
+    const pc_script *s, const pc_phase *phase, const pc_span *span, const pc_work *work, int64_t thread) {
+  const Turn turn = {thread, false};
+  if (span->abreast) {
+    run_calls(s, phase, span, work, turn);
+    return;
+  }
+  for (int64_t tile = work->tile; tile < work->tile + work->tiles; tile++) {
+    const pc_work one = one_tile(s, phase, work, tile);
+    run_span(s, phase, span, &one, turn);
   }
 }
 
 static void run_phase(pc_pool *pool, const pc_script *s, const pc_phase *phase, int64_t thread) {
-  pc_work work = {.coefficients = s->coefficients, .scratch = s->scratch + thread * s->scratch_stride};
+  const pc_span *const first = s->spans + phase->first, *const last = first + phase->count;
+  pc_work work = {.tiles = 1, .coefficients = s->coefficients, .scratch = s->scratch + thread * s->scratch_stride};
   if (phase->together) {
     // Calls that work on tiles come here only where there is but one.
     work.live = phase->live ? phase->live : s->tiles == 1 ? s->batch : 1;
     work.part = thread, work.parts = pool->threads;
-    run_spans(s, phase, &work, (Turn){thread, -1});
+    for (const pc_span *span = first; span < last; span++) run_span(s, phase, span, &work, (Turn){thread, true});
   } else {
+    const int64_t end = s->tiles * (thread + 1) / pool->threads;
     work.parts = 1;
-    for (int64_t tile = thread; tile < s->tiles; tile += pool->threads) {
-      int64_t rest = s->batch - tile * s->lanes;
-      work.tile = tile;
-      work.live = phase->live ? phase->live : rest < s->lanes ? rest : s->lanes;
-      run_spans(s, phase, &work, (Turn){thread, tile});
+    for (work.tile = s->tiles * thread / pool->threads; work.tile < end; work.tile += phase->abreast) {
+      work.tiles = end - work.tile < phase->abreast ? end - work.tile : phase->abreast;
+      for (const pc_span *span = first; span < last; span++) run_for_tiles(s, phase, span, &work, thread);
     }
   }
   meet(pool);

@@ -32,11 +32,13 @@ static void matrix_panels(
           int64_t rows = panel_start(m->rows, panels, panel + 1) - first;
           const float *weights = first_weights + m->group[g].weights + (first - first_row) * m->depth + start * rows;
           float *y = result + first * m->result_row;
+          const float *bias = m->bias && block + 1 == blocks ? m->bias + first : NULL;
           if (m->lanes > W) {
-            for (int64_t c = 0; c < columns; c++)
-              micros[rows](
-                  depth, weights, source + c * m->source_column, m->source_depth, m->lanes, y + c * m->result_column,
-                  m->result_row, alpha, kept);
+            for (int64_t tile = 0; tile < work->tiles; tile++)
+              for (int64_t c = 0; c < columns; c++)
+                micros[rows](
+                    depth, weights, source + tile * m->source.tile + c * m->source_column, m->source_depth, m->lanes,
+                    y + tile * m->result.tile + c * m->result_column, m->result_row, alpha, kept, bias);
           } else {
             const Loops loops = {{1, 1, depth}, {0, 0, rows}, {0, 0, m->source_depth}};
             int64_t c = 0;
@@ -85,7 +87,8 @@ static void matrix_by_rows(const void *parameters, const pc_work *work) {
   const int64_t last = part_start(own.parts, work->part + 1, work->parts);
   for (own.part = part_start(own.parts, work->part, work->parts); own.part < last; own.part++) {
     matrix(b->matrix, &own);
-    make_followers(&b->followers, &own);
+    pc_work one = own;
+    for (one.tiles = 1; one.tile < own.tile + own.tiles; one.tile++) make_followers(&b->followers, &one);
   }
 }
 
@@ -101,6 +104,7 @@ static void matrix_once_block(
   const int64_t panels = panels_of(m.rows, m.height), fitting = PC_PACKED_AT_ONCE / (m.height * depth);
   const int64_t each = fitting > 1 ? fitting : 1;
   pc_work own = *work;
+  own.tiles = 1;
   own.rows = m.rows;
   own.panels = panels;
   // As many parts for every thread, whose rows are the same for all blocks.

@@ -179,7 +179,9 @@ final class Calls {
 
   /// A call as C sees it.
   func pointer(_ index: Int, isAlone: Bool) -> pc_call {
-    pc_call(kernel: calls[index].kernel, parameters: calls[index].parameters, alone: isAlone)
+    let call = calls[index]
+    return pc_call(
+      kernel: call.kernel, parameters: call.parameters, alone: isAlone, abreast: call.weightsAbreast > 0)
   }
 }
 

@@ -51,7 +51,7 @@ extension Lowering {
       columns: Int64(extents[columnAxis]), depth: Int64(extents[depthAxis]), weights: weights.memory.base,
       source: source.place, result: result.place, source_column: Int64(source.strides[columnAxis]),
       source_depth: Int64(source.strides[depthAxis]), result_row: Int64(result.strides[rowAxis]),
-      result_column: Int64(result.strides[columnAxis]))
+      result_column: Int64(result.strides[columnAxis]), bias: nil)
     let isVector = groups.count == 1 && extents[columnAxis] == 1
     let start = result.place.base - buffers[result.buffer].base + Int(groups[0].result)
     let product =
@@ -60,7 +60,8 @@ extension Lowering {
         result: ElementRun.Numbers(buffer: result.buffer, start: start, count: extents[rowAxis] * lanes),
         rows: extents[rowAxis]) : nil
     call(
-      PC_KERNEL_MATRIX, matrix, .tile, reads: [source], writes: [result], packs: weights.packs, product: product)
+      PC_KERNEL_MATRIX, matrix, .tile, reads: [source], writes: [result], packs: weights.packs,
+      weightsAbreast: lanes > Int(set.pointee.width) ? size * distinct.count : 0, product: product)
     guard isVector else { return }
     try addAlternative {
       if $0.tiles == 1, $0.lanes == Int($0.set.pointee.width) {

@@ -29,7 +29,7 @@ extension Lowering {
       var wide = program
       wide.buffers = steps.buffers
       var memory = buffers
-      for update in steps.updates { memory.append(try workspace(steps.buffers[update].count * lanes)) }
+      for buffer in steps.buffers[memory.count...] { memory.append(try workspace(buffer.count * lanes)) }
       func geometry(_ buffer: Int) -> pc_rounds {
         pc_rounds(
           lanes: Int64(lanes), examples: Int64(examples), own_lanes: Int64(self.lanes),

@@ -40,10 +40,26 @@ extension Lowering {
     }
   }
 
+  /// Where a call adds a number to each row of the product before it, which the product can do as it stores them: these numbers.
+  private func bias(_ call: Call, after product: Call) -> UnsafePointer<Float>? {
+    let matrix = product.parameters.load(as: pc_matrix.self), addition = call.parameters.load(as: pc_elementwise.self)
+    func isConstant(_ coefficient: Int64, _ value: Float) -> Bool { constants[value] == Int(coefficient) }
+    guard lanes > Int(set.pointee.width), let run = call.run, let rows = product.product,
+      addition.operation == PC_ADD.rawValue, run.result == rows.result, run.operands[0] == rows.result,
+      run.operands[1].count == rows.rows, addition.y.lane == 0,
+      [addition.alpha, matrix.alpha].allSatisfy({ isConstant($0, 1) }),
+      [addition.beta, matrix.beta].allSatisfy({ isConstant($0, 0) })
+    else { return nil }
+    return UnsafePointer(addition.y.base)
+  }
+
   private mutating func byRows(_ product: Call, _ others: [Call]) -> Call {
+    var matrix = product.parameters.load(as: pc_matrix.self)
+    matrix.bias = bias(others[0], after: product)
+    let made = others.dropFirst(matrix.bias == nil ? 0 : 1)
     let followers = pc_followers(
-      count: Int64(others.count),
-      calls: array(others.map { pc_call(kernel: $0.kernel, parameters: $0.parameters, alone: false) }))
+      count: Int64(made.count),
+      calls: array(made.map { pc_call(kernel: $0.kernel, parameters: $0.parameters, alone: false, abreast: false) }))
     func joined(_ call: Call, _ kernel: pc_kernel_name, _ parameters: UnsafeRawPointer) -> Call {
       var all = call
       all.kernel = pc_kernel_of(set, kernel)
@@ -58,17 +74,16 @@ extension Lowering {
       }
       return all
     }
-    let matrix = product.parameters.assumingMemoryBound(to: pc_matrix.self)
     var all = joined(
       product, PC_KERNEL_MATRIX_BY_ROWS,
-      UnsafeRawPointer(array([pc_matrix_by_rows(matrix: matrix, followers: followers)])))
+      UnsafeRawPointer(array([pc_matrix_by_rows(matrix: array([matrix]), followers: followers)])))
     if let once = product.once {
       let isByRows = alternatives[once].allSatisfy { $0.product != nil }
       all.once = addAlternatives(
         isByRows
           ? alternatives[once].map { call in
             var parameters = call.parameters.load(as: pc_matrix_once_for_all.self)
-            parameters.followers = followers
+            (parameters.matrix.bias, parameters.followers) = (matrix.bias, followers)
             return joined(call, PC_KERNEL_MATRIX_ONCE_FOR_ALL, UnsafeRawPointer(array([parameters])))
           } : alternatives[once] + others)
     }

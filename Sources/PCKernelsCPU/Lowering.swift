@@ -30,6 +30,8 @@ struct Call {
   var effects: [Effect] = []
   /// Packed weights that must be up to date, by their index in `Lowering.packs`.
   var packs: [Int] = []
+  /// Of a product that can take several tiles at once, how many weights serve all of them.
+  var weightsAbreast = 0
   /// Calls that do the same with weights as they lie, by their index in `Lowering.alternatives`: for what is done once.
   var once: Range<Int>?
   /// What profiles say of it.
@@ -90,7 +92,7 @@ struct Lowering {
   /// Slots first, then constants.
   private(set) var coefficients: [Float]
   private(set) var scratchCount = 0
-  private var constants: [Float: Int] = [:]
+  private(set) var constants: [Float: Int] = [:]
   private var sharedWorkspaces: [Purpose: Memory] = [:]
   private var packed: [PackKey: PackedWeights] = [:]
   /// What is being lowered.
@@ -315,7 +317,7 @@ extension Lowering {
 
   mutating func call<T>(
     _ kernel: pc_kernel_name, _ parameters: T, _ kind: Call.Kind, reads: [Operand], writes: [Operand],
-    packs: [Int] = [], run: ElementRun? = nil, product: ProductRun? = nil
+    packs: [Int] = [], weightsAbreast: Int = 0, run: ElementRun? = nil, product: ProductRun? = nil
   ) {
     calls.append(
       Call(
@@ -327,7 +329,7 @@ extension Lowering {
           PC_KERNEL_SPREAD, PC_KERNEL_COURSE, PC_KERNEL_LAST_ROUND,
         ].contains(kernel),
         reads: Set(reads.map(\.buffer)), writes: Set(writes.map(\.buffer)), run: run, product: product,
-        effects: effects, packs: packs, origin: origin(kernel)))
+        effects: effects, packs: packs, weightsAbreast: weightsAbreast, origin: origin(kernel)))
   }
 
   /// Takes the last call's alternative from the calls that `lower` makes; none where it makes none.

@@ -77,6 +77,11 @@ private struct PlanBuilder {
   /// Packed weights that are up to date. None is at first: parameters may change between runs.
   private var fresh: Set<Int> = []
 
+  /// Weights of a product that is read faster once for several tiles than once for each, though the other tiles' numbers then push
+  /// one's out of the second-level cache; and how many tiles share each panel of the weights while it is in the first.
+  private static let leastAbreast = 1 << 17
+  private static let abreast: Int64 = 2
+
   /// Packed weights that some rounds use, one after the other.
   private let reused: Set<Int>
 
@@ -93,6 +98,8 @@ private struct PlanBuilder {
     /// Whether only the first thread makes them.
     var isAlone = false
     var recurrence: Recurrence?
+    /// Whether a group of tiles makes each call before the next.
+    var isAbreast = false
     /// What of the calls must be made in repetitions that come before these.
     var early: [RangeSet<Int>] = []
   }
@@ -255,7 +262,8 @@ private struct PlanBuilder {
       let isRegion = group.allSatisfy { index in calls.calls[index].run.map { region.add(index, $0) } ?? false }
       guard isRegion else {
         let early = earlyRepetitions(group, count)
-        return Span(calls: group, repetitions: count - early.count, early: early)
+        let isAbreast = group.contains { calls.calls[$0].weightsAbreast >= PlanBuilder.leastAbreast }
+        return Span(calls: group, repetitions: count - early.count, isAbreast: isAbreast, early: early)
       }
       forgetZeros(group)
       if let recurrence = Recurrence(group.map { calls.calls[$0] }, count, width: calls.width) {
@@ -336,17 +344,21 @@ private struct PlanBuilder {
         origins += span.calls.map { calls.calls[$0].origin }
       }
       for range in span.early.flatMap(\.ranges) {
-        spans.append(pc_span(first: Int64(first + range.lowerBound), count: Int64(range.count), repeat: 1, parts: 1))
+        spans.append(
+          pc_span(
+            first: Int64(first + range.lowerBound), count: Int64(range.count), repeat: 1, parts: 1,
+            abreast: span.isAbreast))
       }
       guard span.repetitions > 0 else { continue }
       spans.append(
         pc_span(
           first: Int64(first), count: Int64(listed.count - first), repeat: Int64(span.repetitions),
-          parts: Int64(span.parts)))
+          parts: Int64(span.parts), abreast: span.isAbreast))
     }
     phases.append(
       pc_phase(
-        together: together, live: Int64(live), first: Int64(firstSpan), count: Int64(spans.count - firstSpan)))
+        together: together, abreast: list.contains(where: \.isAbreast) ? PlanBuilder.abreast : 1, live: Int64(live),
+        first: Int64(firstSpan), count: Int64(spans.count - firstSpan)))
   }
 
   mutating func closeBlock(repeating count: Int) {

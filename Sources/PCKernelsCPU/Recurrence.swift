@@ -87,6 +87,6 @@ final class Recurrence {
 
   /// As C sees it.
   func call(_ kernel: @escaping pc_kernel) -> pc_call {
-    pc_call(kernel: kernel, parameters: UnsafeRawPointer(parameters.base), alone: false)
+    pc_call(kernel: kernel, parameters: UnsafeRawPointer(parameters.base), alone: false, abreast: false)
   }
 }

@@ -31,7 +31,7 @@ struct StepsInLanes {
     case course(State)
   }
 
-  /// The buffers of the program, each to have a number for every round and example, and those of the updates.
+  /// The buffers of the program, each to have a number for every round and example, and then the rewritten one's own.
   private(set) var buffers: [Buffer]
   /// What a block of rounds does, in order.
   private(set) var entries: [Entry] = []
@@ -41,13 +41,12 @@ struct StepsInLanes {
   /// Buffers other than states that rounds write.
   private(set) var temporaries: [(buffer: Int, vertex: String)] = []
 
-  /// The buffers of the updates.
-  var updates: [Int] { states.map(\.update) }
   /// Buffers of the program that the rewritten one has for itself.
   var spread: [Int] { states.map(\.buffer) + constants.map(\.buffer) + temporaries.map(\.buffer) }
 
   /// `nil` where rounds hand on more than such states, or have no products that would gain.
-  init?(_ program: Program, section: Int) {
+  init?(_ original: Program, section: Int) {
+    let program = original.tellingTurnsApart(in: section)
     buffers = program.buffers
     let instructions = program.sections[section].instructions
     guard instructions.contains(where: { $0.primitive.multiplyAdds > 0 }),
@@ -73,7 +72,7 @@ struct StepsInLanes {
         program.isWhole(result, extents: first.primitive.denseResultExtents)
       else { return nil }
       if first.beta == .zero, access.reads.allSatisfy({ $0 > firstWrite }) {
-        temporaries.append((buffer, first.label))
+        if buffer < original.buffers.count { temporaries.append((buffer, first.label)) }
       } else {
         guard let state = State(buffer, access, instructions, update: buffers.count) else { return nil }
         states[buffer] = state
@@ -157,5 +156,44 @@ extension StepsInLanes.State {
     else { return nil }
     (self.buffer, self.update, firstUpdate, isReadAfter) = (buffer, update, first, !isReadBefore)
     (kept, vertex) = (instructions[first].beta, instructions[first].label)
+  }
+}
+
+extension Program {
+  /// The program with buffers of their own for what takes turns in one: rounds beside one another need not keep the order of the
+  /// turns. What the last turn leaves stays where it was.
+  fileprivate func tellingTurnsApart(in section: Int) -> Program {
+    let instructions = sections[section].instructions
+    /// Where turns begin: a buffer is replaced as a whole, by what does not depend on it.
+    var turns: [Int: [Int]] = [:]
+    var touched: Set<Int> = []
+    for (position, instruction) in instructions.enumerated() {
+      touched.formUnion(instruction.operands.map(\.buffer))
+      for result in instruction.results where !touched.contains(result.buffer) || turns[result.buffer] != nil {
+        if begins(instruction, result) { turns[result.buffer, default: []].append(position) }
+      }
+      touched.formUnion(instruction.results.map(\.buffer))
+    }
+    var program = self
+    var names: [Int: Int] = [:]
+    for (position, instruction) in instructions.enumerated() {
+      for index in instruction.operands.indices {
+        let buffer = instruction.operands[index].buffer
+        program.sections[section].instructions[position].operands[index].buffer = names[buffer] ?? buffer
+      }
+      for (index, result) in instruction.results.enumerated() {
+        if let turns = turns[result.buffer], turns.contains(position) {
+          names[result.buffer] = turns.last == position ? nil : program.buffers.count
+          if turns.last != position { program.buffers.append(buffers[result.buffer]) }
+        }
+        program.sections[section].instructions[position].results[index].buffer = names[result.buffer] ?? result.buffer
+      }
+    }
+    return program
+  }
+
+  private func begins(_ instruction: Instruction, _ result: View) -> Bool {
+    instruction.beta == .zero && !instruction.operands.contains { $0.buffer == result.buffer }
+      && isWhole(result, extents: instruction.primitive.denseResultExtents)
   }
 }

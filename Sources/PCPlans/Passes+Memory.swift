@@ -6,7 +6,8 @@ extension Program {
   /// where those of the step before were, not beside them.
   ///
   /// A buffer is needed from the first instruction that touches it to the last. What is touched in a section that runs
-  /// several times is needed while that section runs, since any of its rounds may read what an earlier one left. Only
+  /// several times is needed while that section runs, since any of its rounds may read what an earlier one left; but not
+  /// what each round makes anew for itself. Only
   /// batched buffers take part: they are what grows with the batch and the length of a sequence, and weights that are
   /// packed for products must not change under the packing. An elementwise function may write over an operand that nothing
   /// needs any more.
@@ -73,19 +74,27 @@ extension Program {
   private func spans(in script: [Passage]) -> [Int: Span] {
     var spans: [Int: Span] = [:]
     var time = 0
-    for passage in script where passage.count > 0 {
+    let passages = script.filter { $0.count > 0 }
+    let touching = passages.map { touched(in: $0.section) }
+    for (index, passage) in passages.enumerated() {
       let instructions = sections[passage.section].instructions
       let last = time + instructions.count
+      var perRound: Set<Int> = []
+      if passage.count > 1 {
+        perRound = madeAnew(in: passage.section)
+        for (other, buffers) in touching.enumerated() where other != index { perRound.subtract(buffers) }
+      }
       for (position, instruction) in instructions.enumerated() {
-        let range = passage.count == 1 ? (time + position)...(time + position) : time...last
         let written = instruction.beta == .zero ? instruction.results : []
         for view in instruction.operands + instruction.results {
+          let isBrief = passage.count == 1 || perRound.contains(view.buffer)
+          let range = isBrief ? (time + position)...(time + position) : time...last
           if spans[view.buffer] == nil {
             let isRead = instruction.operands.contains { $0.buffer == view.buffer }
             spans[view.buffer] = Span(
               start: range.lowerBound, end: range.upperBound,
               startsWritten: !isRead && written.contains { $0.buffer == view.buffer },
-              replaced: passage.count == 1 ? replaceable(instruction) : [])
+              replaced: isBrief ? replaceable(instruction) : [])
           }
           spans[view.buffer]?.end = range.upperBound
         }
@@ -93,6 +102,25 @@ extension Program {
       time = last + 1
     }
     return spans
+  }
+
+  private func touched(in section: Int) -> Set<Int> {
+    Set(sections[section].instructions.flatMap { ($0.operands + $0.results).map(\.buffer) })
+  }
+
+  /// The buffers that a section replaces as a whole before it reads them.
+  private func madeAnew(in section: Int) -> Set<Int> {
+    var known: Set<Int> = []
+    var anew: Set<Int> = []
+    for instruction in sections[section].instructions {
+      known.formUnion(instruction.operands.map(\.buffer))
+      let extents = instruction.primitive.denseResultExtents
+      for result in instruction.results {
+        let replaces = instruction.beta == .zero && isWhole(result, extents: extents)
+        if known.insert(result.buffer).inserted, replaces { anew.insert(result.buffer) }
+      }
+    }
+    return anew
   }
 
   /// The operands that an elementwise function reads just as it writes its result, and that are as large.

@@ -25,10 +25,10 @@ typedef struct {
   int64_t result, x, y, z;
 } pc_axis;
 
-/// What a kernel is told beside its parameters: which tile, how many of its lanes hold examples, which part of the
-/// work out of how many, and where coefficients and scratch memory are.
+/// What a kernel is told beside its parameters: which tile (and, if its call takes tiles abreast, how many from there on), how many
+/// of its lanes hold examples, which part of the work out of how many, and where coefficients and scratch memory are.
 typedef struct {
-  int64_t tile, live;
+  int64_t tile, tiles, live;
   int64_t part, parts;
   /// Where `rows` is not 0: a part is not so many of the elements, but of the panels in which so many rows go.
   int64_t rows, panels;
@@ -43,6 +43,8 @@ typedef struct {
   const void *parameters;
   /// Among calls that all threads run together: one that only the first thread may run.
   bool alone;
+  /// Among calls that work on tiles: one that takes several at once.
+  bool abreast;
 } pc_call;
 
 // MARK: Parameters of the kernels
@@ -149,6 +151,8 @@ typedef struct {
   const float *weights;
   pc_place source, result;
   int64_t source_column, source_depth, result_row, result_column;
+  /// What is added to each row where more lanes than a vector has are in a tile, alpha is 1 and beta 0; null where there is nothing.
+  const float *bias;
 } pc_matrix;
 
 /// Elementwise functions over the result of a product with one group and one column, made as its rows are. Their outermost axis counts
@@ -374,15 +378,19 @@ pc_kernel pc_kernel_of(const pc_set *set, pc_kernel_name name);
 // MARK: Running
 
 /// Calls `first ..< first + count`, the whole of them `repeat` times. With `parts` > 1 they are elementwise functions over
-/// the same elements, and all repetitions of one part of the elements are done, in the cache, before the next part's.
+/// the same elements, and all repetitions of one part of the elements are done, in the cache, before the next part's. `abreast`
+/// says that each call is made for all tiles of a group before the next call, otherwise the whole for each tile.
 typedef struct {
   int64_t first, count, repeat, parts;
+  bool abreast;
 } pc_span;
 
-/// Either every tile runs all spans before the next tile (threads share the tiles out), or all threads run the calls
-/// together, each its part. After a phase all threads meet. `live`, where it is not 0, replaces the number of lanes in use.
+/// Either every group of up to `abreast` tiles runs all spans before the next (threads share the tiles out), or all threads run
+/// the calls together, each its part. After a phase all threads meet. `live`, where it is not 0, replaces the number of lanes in
+/// use.
 typedef struct {
   bool together;
+  int64_t abreast;
   int64_t live;
   int64_t first, count;
 } pc_phase;
