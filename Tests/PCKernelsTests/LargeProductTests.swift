@@ -50,6 +50,56 @@ import Testing
     }
   }
 
+  /// Weights so large that a repeated section reads each panel once for two tiles, with what follows and without; even and odd numbers
+  /// of tiles, full and not.
+  @Test(arguments: supportedSets, [33, 70, 128, 129]) func tilesAbreast(set: CPU.InstructionSet, batch: Int) throws {
+    // 2¹⁷ weights are enough, a panel is left over, and the depth is no multiple of the unrolled steps.
+    var values = Values(batch: batch, width: 365, count: 5, constants: [(365, false)], seed: UInt64(batch))
+    values.addWeights(2)
+    values.multiply(0, into: 1)
+    values.apply(.add, [values.view(1), values.constants[0]], into: 1)
+    values.apply(.tanh, [values.view(1)], into: 2)
+    values.multiply(2, into: 3, beta: .slot(1), transposed: true, by: 1)
+    values.apply(.multiply, [values.view(3), values.view(0)], into: 4)
+    values.apply(.tanh, [values.view(4)], into: 0, beta: .slot(0))
+    let observed = try values.observed(
+      [Passage(section: 0, count: 4)], on: set, tolerance: 1e-5, "batch \(batch)")
+    let singly = Array(repeating: Passage(section: 0), count: 4)
+    #expect(
+      try values.observed(singly, on: set, tolerance: 1e-5, "batch \(batch), one by one") == observed,
+      "batch \(batch)")
+  }
+
+  /// A bias that the product adds, once, after the last of several blocks of its depth.
+  @Test(arguments: supportedSets, [9, 20, 40]) func biasOfDeepProducts(set: CPU.InstructionSet, batch: Int) throws {
+    for (rows, depth) in [(1, 7), (5, 1601), (20, 3000)] {
+      for count in 1...2 {
+        var dice = Dice(seed: UInt64(rows + batch))
+        var experiment = Experiment(batch: batch)
+        let weights = experiment.buffer(
+          "weights", count: rows * depth, batched: false, contents: dice.reals(rows * depth, in: -0.1...0.1))
+        let bias = experiment.buffer("bias", count: rows, batched: false, contents: dice.reals(rows))
+        let x = experiment.buffer("x", count: depth, batched: true, contents: dice.reals(depth * batch))
+        let y = experiment.buffer("y", count: rows, batched: true, contents: dice.reals(rows * batch))
+        experiment.append(
+          Instruction(
+            .contract(extents: [rows, 1, depth]),
+            operands: [View(buffer: weights, strides: [depth, 0, 1]), View(buffer: x, strides: [0, 0, 1])],
+            results: [View(buffer: y, strides: [1, 0, 0])]))
+        experiment.append(
+          Instruction(
+            .elementwise(.add, extents: [rows]),
+            operands: [View(buffer: y, strides: [1]), View(buffer: bias, strides: [1])],
+            results: [View(buffer: y, strides: [1])]))
+        experiment.script = [Passage(section: 0, count: count)]
+        let expected = try experiment.run(on: Reference())[y]
+        let observed = try experiment.run(on: CPU(threads: 2, instructionSet: set, leastShared: 0))[y]
+        let problem = discrepancy(observed, expected) { _ in 1e-5 }
+        #expect(problem == nil, "\(rows) × \(depth), \(count) times: \(problem ?? "")")
+      }
+    }
+  }
+
   /// Weights of which neither rows nor columns are neighbours.
   @Test(arguments: supportedSets, [1, 2, 8]) func weightsWithGaps(set: CPU.InstructionSet, batch: Int) throws {
     let (rows, depth) = (260, 301)

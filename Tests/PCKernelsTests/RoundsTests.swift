@@ -7,12 +7,18 @@ import Testing
 /// in one direction only. The oracle is the reference backend, which knows nothing but one round after the other.
 @Suite struct RoundsTests {
   /// A section that moves `states` states: each hears of the next through a mask and weights, and perhaps of the one after that.
+  ///
+  /// - Parameter takesTurns: whether what the masks leave takes turns in one buffer.
   private func chain(
-    states: Int, batch: Int, rounds: Int, order: [Int], closes: Bool = false, dice: inout Dice
+    states: Int, batch: Int, rounds: Int, order: [Int], closes: Bool = false, takesTurns: Bool = false,
+    dice: inout Dice
   ) -> Experiment {
     var experiment = Experiment(batch: batch)
     experiment.program.slots = ["rate", "rest"]
-    let widths = (0..<states).map { _ in Int.random(in: 1...40, using: &dice) }
+    var widths = (0..<states).map { _ in Int.random(in: 1...40, using: &dice) }
+    if takesTurns { widths = widths.map { _ in widths[0] } }
+    let turns = experiment.buffer(
+      "turns", count: widths[0], batched: true, contents: dice.reals(widths[0] * batch))
     let state = widths.enumerated().map { index, width in
       experiment.buffer("state \(index)", count: width, batched: true, contents: dice.reals(width * batch))
     }
@@ -21,7 +27,8 @@ import Testing
     func hear(_ target: Int, _ source: Int, beta: Scalar) {
       let (m, k) = (widths[target], widths[source])
       let mask = experiment.buffer("mask", count: k, batched: true, contents: dice.reals(k * batch))
-      let masked = experiment.buffer("masked", count: k, batched: true, contents: dice.reals(k * batch))
+      let masked =
+        takesTurns ? turns : experiment.buffer("masked", count: k, batched: true, contents: dice.reals(k * batch))
       let bound = 1 / Float(k)
       let weights = experiment.buffer(
         "weights", count: m * k, batched: false, contents: dice.reals(m * k, in: -bound...bound))
@@ -74,7 +81,8 @@ import Testing
       let order = [forward, forward.reversed(), forward.shuffled(using: &dice)][seed % 3]
       let rounds = [2, 3, 4, 5, 15, 16, 17, 33, 100].randomElement(using: &dice) ?? 1
       let experiment = chain(
-        states: states, batch: batch, rounds: rounds, order: order, closes: seed % 5 == 4 && states > 1, dice: &dice)
+        states: states, batch: batch, rounds: rounds, order: order, closes: seed % 5 == 4 && states > 1,
+        takesTurns: seed % 4 == 3, dice: &dice)
       let problem = try difference(experiment, on: CPU(threads: 2, instructionSet: set, leastShared: 0))
       #expect(problem == nil, "seed \(seed), \(rounds) rounds, \(states) states, order \(order): \(problem ?? "")")
     }
@@ -83,14 +91,16 @@ import Testing
   /// Which sections qualify shows in the calls.
   @Test(arguments: [1, 2, 8]) func oneWayOnly(batch: Int) throws {
     var dice = Dice(seed: 5)
-    for (order, closes, isExpected) in [
-      ([0, 1, 2], false, true), ([2, 1, 0], false, true), ([0, 1, 2], true, false),
+    for (order, closes, takesTurns, isExpected) in [
+      ([0, 1, 2], false, false, true), ([2, 1, 0], false, false, true), ([0, 1, 2], true, false, false),
+      ([0, 1, 2], false, true, true), ([2, 1, 0], false, true, true), ([0, 1, 2], true, true, false),
     ] {
-      let experiment = chain(states: 3, batch: batch, rounds: 50, order: order, closes: closes, dice: &dice)
+      let experiment = chain(
+        states: 3, batch: batch, rounds: 50, order: order, closes: closes, takesTurns: takesTurns, dice: &dice)
       let executable = try CPU(threads: 1).compile(experiment.program, batchSize: batch, bindings: [:])
       let profile = try #require(executable.profile(experiment.script))
       let courses = profile.calls.filter { $0.operation == "course" }
-      #expect(courses.isEmpty != isExpected, "order \(order), closes: \(closes)")
+      #expect(courses.isEmpty != isExpected, "order \(order), closes: \(closes), takes turns: \(takesTurns)")
     }
   }
 

@@ -5,26 +5,28 @@ import Testing
 @Suite struct PassTests {
   private static let extents = [2, 3]
 
-  /// Blends, slopes, products, and sums over the examples, through whole, transposed and broadcast views of a few buffers.
+  /// Blends, slopes, products, and sums over the examples, through whole, transposed and broadcast views of a few buffers, the last
+  /// four of which only one section touches.
   private static func program(_ random: inout RandomStream) -> Program {
     var program = Program(sections: [Section(name: "a"), Section(name: "b")])
-    for index in 0..<7 {
-      program.buffers.append(Buffer(name: "\(index)", count: 6, isBatched: index < 5))
+    for index in 0..<11 {
+      program.buffers.append(Buffer(name: "\(index)", count: 6, isBatched: index < 5 || index >= 7))
     }
     func view(_ buffer: Int) -> View {
       let strides = [[3, 1], [3, 1], [3, 1], [1, 2], [0, 1]][random.integer(below: 5)]
       return View(buffer: buffer, strides: strides)
     }
     for section in 0...1 {
-      for _ in 0..<6 {
-        let target = random.integer(below: 7)
-        let others = (0..<7).filter { $0 != target }
+      let reached = section == 0 ? 7 : 11
+      for _ in 0..<(section == 0 ? 6 : 10) {
+        let target = random.integer(below: reached)
+        let others = (0..<reached).filter { $0 != target }
         let alpha = Scalar.constant([1, 1, 0.5][random.integer(below: 3)])
         let beta = Scalar.constant([0, 0, 1, 0.5][random.integer(below: 4)])
         let whole = View(buffer: target, strides: random.integer(below: 4) == 0 ? [1, 2] : [3, 1])
         func operand() -> View { view(others[random.integer(below: others.count)]) }
         let instruction: Instruction
-        if target >= 5 {
+        if target == 5 || target == 6 {
           // Not batched: a sum over the examples.
           instruction = Instruction(
             .reduce(.sum, extents: extents, reduced: [false, false]), operands: [operand()], results: [whole],
@@ -91,6 +93,29 @@ import Testing
         }
       }
     }
+  }
+
+  /// What every round makes anew shares memory; what a round finds as the one before left it does not.
+  @Test func roundsShareMemory() {
+    func shared(rereads: Bool) -> Int {
+      var program = Program(
+        buffers: (0..<4).map { Buffer(name: "\($0)", count: 6, isBatched: true) }, sections: [Section(name: "round")])
+      let views = (0..<4).map { View(buffer: $0, strides: [3, 1]) }
+      func apply(_ function: Elementwise, _ operands: [Int], into result: Int, beta: Scalar = .zero) {
+        program.sections[0].instructions.append(
+          Instruction(
+            .elementwise(function, extents: Self.extents), operands: operands.map { views[$0] },
+            results: [views[result]], beta: beta))
+      }
+      if rereads { apply(.identity, [2], into: 3, beta: .one) }
+      apply(.tanh, [0], into: 1)
+      apply(.multiply, [0, 1], into: 2)
+      apply(.identity, [2], into: 3, beta: .constant(0.5))
+      program.shareMemory(in: [Passage(section: 0, count: 3)], keeping: [0, 3])
+      return program.buffers.filter { $0.count == 0 }.count
+    }
+    #expect(shared(rereads: false) == 1)
+    #expect(shared(rereads: true) == 0)
   }
 
   /// The pass does what it is for.
