@@ -5,8 +5,8 @@ import Testing
 @Suite struct PassTests {
   private static let extents = [2, 3]
 
-  /// Blends, slopes, products, and sums over the examples, through whole, transposed and broadcast views of a few buffers, the last
-  /// four of which only one section touches.
+  /// Blends, slopes, products, and sums over the examples, through whole, transposed, broadcast and partial views of a few buffers, the
+  /// last four of which only one section touches.
   private static func program(_ random: inout RandomStream) -> Program {
     var program = Program(sections: [Section(name: "a"), Section(name: "b")])
     for index in 0..<11 {
@@ -23,6 +23,8 @@ import Testing
         let others = (0..<reached).filter { $0 != target }
         let alpha = Scalar.constant([1, 1, 0.5][random.integer(below: 3)])
         let beta = Scalar.constant([0, 0, 1, 0.5][random.integer(below: 4)])
+        // Now and then only one of the two rows.
+        let extents = random.integer(below: 4) == 0 ? [1, 3] : Self.extents
         let whole = View(buffer: target, strides: random.integer(below: 4) == 0 ? [1, 2] : [3, 1])
         func operand() -> View { view(others[random.integer(below: others.count)]) }
         let instruction: Instruction
