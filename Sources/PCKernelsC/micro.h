@@ -9,10 +9,11 @@
 //
 // Weights are packed: the R weights of a step are neighbours. Callers: `matrix`, `outer`, `convolution`.
 //
-// Where another program runs on the core's second thread, the two share a front end, and its instructions are what multipliers
-// wait for. So some of the innermost steps are written out, which saves the loop's own; and where a set has a wide block
+// Where another program runs on the core's second thread, the two share the front end and the load units, and multipliers wait for
+// these. So some of the innermost steps are written out, which saves the loop's own instructions; and where a set has a wide block
 // (`WIDE_ROWS` rows times `WIDE` vectors), it is taken for lanes that fill it: of 3 × 4 a step is 3 weights, 4 vectors and 12
-// multiply-adds, of 6 × 2 it is one instruction more.
+// multiply-adds, of 6 × 2 it is one load more. Multiply-adds that read memory themselves save instructions but load more often:
+// slower.
 
 typedef struct {
   int64_t count[3], weight[3], source[3];

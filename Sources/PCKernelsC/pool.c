@@ -159,6 +159,7 @@ static void run_call(const pc_script *s, int64_t index, const pc_work *work, Tur
   keep_note(s, turn.thread, note);
 }
 
+/// What is left of a group's work for one of its tiles.
 static pc_work one_tile(const pc_script *s, const pc_phase *phase, const pc_work *work, int64_t tile) {
   pc_work one = *work;
   const int64_t rest = s->batch - tile * s->lanes;
@@ -167,6 +168,7 @@ static pc_work one_tile(const pc_script *s, const pc_phase *phase, const pc_work
   return one;
 }
 
+/// Calls that do not take tiles abreast come once for each tile of a group.
 static void run_calls(
     const pc_script *s, const pc_phase *phase, const pc_span *span, const pc_work *work, Turn turn) {
   for (int64_t n = 0; n < span->repeat; n++)
@@ -197,6 +199,7 @@ static void run_span(const pc_script *s, const pc_phase *phase, const pc_span *s
   for (part.part = 0; part.part < part.parts; part.part++) run_calls(s, phase, span, &part, turn);
 }
 
+/// A group of tiles makes each call before the next, or each tile all of them.
 static void run_for_tiles(
     const pc_script *s, const pc_phase *phase, const pc_span *span, const pc_work *work, int64_t thread) {
   const Turn turn = {thread, false};

@@ -75,15 +75,13 @@ extension Program {
     var spans: [Int: Span] = [:]
     var time = 0
     let passages = script.filter { $0.count > 0 }
-    let touching = passages.map { touched(in: $0.section) }
-    for (index, passage) in passages.enumerated() {
+    /// In how many passages a buffer is touched.
+    var touching: [Int: Int] = [:]
+    for buffer in passages.flatMap({ touched(in: $0.section) }) { touching[buffer, default: 0] += 1 }
+    for passage in passages {
       let instructions = sections[passage.section].instructions
       let last = time + instructions.count
-      var perRound: Set<Int> = []
-      if passage.count > 1 {
-        perRound = madeAnew(in: passage.section)
-        for (other, buffers) in touching.enumerated() where other != index { perRound.subtract(buffers) }
-      }
+      let perRound = passage.count == 1 ? [] : madeAnew(in: passage.section).filter { touching[$0] == 1 }
       for (position, instruction) in instructions.enumerated() {
         let written = instruction.beta == .zero ? instruction.results : []
         for view in instruction.operands + instruction.results {
