@@ -142,8 +142,7 @@ INLINE void multiply_lanes(
       UNROLL for (int r = 0; r < R; r++) {
         UNROLL for (int n = 0; n < N; n++) {
           float *at = result + r * result_row + l + n * W;
-          V total = beta == 0 ? sum[r][n] : beta * load(at) + sum[r][n];
-          store(at, total + splat(bias[r]));
+          store(at, blended(at, sum[r][n], beta) + splat(bias[r]));
         }
       }
       continue;

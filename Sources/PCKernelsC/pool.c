@@ -141,22 +141,18 @@ static void keep_note(const pc_script *s, int64_t thread, pc_note note) {
   if (at < s->note_capacity) s->notes[thread * s->note_capacity + at] = note;
 }
 
-/// Whose turn it is, for notes, and whether all threads run a call together.
-typedef struct {
-  int64_t thread;
-  bool together;
-} Turn;
-
-static void run_call(const pc_script *s, int64_t index, const pc_work *work, Turn turn) {
+/// A note has tile −1 where all threads run a call together.
+static void run_call(
+    const pc_script *s, const pc_phase *phase, int64_t index, const pc_work *work, int64_t thread) {
   const pc_call *call = s->calls + index;
   if (!s->notes) {
     call->kernel(call->parameters, work);
     return;
   }
-  pc_note note = {.call = index, .tile = turn.together ? -1 : work->tile, .start = pc_seconds()};
+  pc_note note = {.call = index, .tile = phase->together ? -1 : work->tile, .start = pc_seconds()};
   call->kernel(call->parameters, work);
   note.end = pc_seconds();
-  keep_note(s, turn.thread, note);
+  keep_note(s, thread, note);
 }
 
 /// What is left of a group's work for one of its tiles.
@@ -170,46 +166,45 @@ static pc_work one_tile(const pc_script *s, const pc_phase *phase, const pc_work
 
 /// Calls that do not take tiles abreast come once for each tile of a group.
 static void run_calls(
-    const pc_script *s, const pc_phase *phase, const pc_span *span, const pc_work *work, Turn turn) {
+    const pc_script *s, const pc_phase *phase, const pc_span *span, const pc_work *work, int64_t thread) {
   for (int64_t n = 0; n < span->repeat; n++)
     for (int64_t c = span->first; c < span->first + span->count; c++) {
       const pc_call *call = s->calls + c;
       if (work->tiles > 1 && !call->abreast) {
         for (int64_t tile = work->tile; tile < work->tile + work->tiles; tile++) {
           const pc_work one = one_tile(s, phase, work, tile);
-          run_call(s, c, &one, turn);
+          run_call(s, phase, c, &one, thread);
         }
       } else if (!call->alone) {
-        run_call(s, c, work, turn);
+        run_call(s, phase, c, work, thread);
       } else if (work->part == 0) {
         pc_work all = *work;
         all.parts = 1;
-        run_call(s, c, &all, turn);
+        run_call(s, phase, c, &all, thread);
       }
     }
 }
 
-static void run_span(const pc_script *s, const pc_phase *phase, const pc_span *span, const pc_work *work, Turn turn) {
+static void run_span(const pc_script *s, const pc_phase *phase, const pc_span *span, const pc_work *work, int64_t thread) {
   if (span->parts <= 1) {
-    run_calls(s, phase, span, work, turn);
+    run_calls(s, phase, span, work, thread);
     return;
   }
   pc_work part = *work;
   part.parts = span->parts;
-  for (part.part = 0; part.part < part.parts; part.part++) run_calls(s, phase, span, &part, turn);
+  for (part.part = 0; part.part < part.parts; part.part++) run_calls(s, phase, span, &part, thread);
 }
 
 /// A group of tiles makes each call before the next, or each tile all of them.
 static void run_for_tiles(
     const pc_script *s, const pc_phase *phase, const pc_span *span, const pc_work *work, int64_t thread) {
-  const Turn turn = {thread, false};
   if (span->abreast) {
-    run_calls(s, phase, span, work, turn);
+    run_calls(s, phase, span, work, thread);
     return;
   }
   for (int64_t tile = work->tile; tile < work->tile + work->tiles; tile++) {
     const pc_work one = one_tile(s, phase, work, tile);
-    run_span(s, phase, span, &one, turn);
+    run_span(s, phase, span, &one, thread);
   }
 }
 
@@ -220,7 +215,7 @@ static void run_phase(pc_pool *pool, const pc_script *s, const pc_phase *phase, 
     // Calls that work on tiles come here only where there is but one.
     work.live = phase->live ? phase->live : s->tiles == 1 ? s->batch : 1;
     work.part = thread, work.parts = pool->threads;
-    for (const pc_span *span = first; span < last; span++) run_span(s, phase, span, &work, (Turn){thread, true});
+    for (const pc_span *span = first; span < last; span++) run_span(s, phase, span, &work, thread);
   } else {
     const int64_t end = s->tiles * (thread + 1) / pool->threads;
     work.parts = 1;

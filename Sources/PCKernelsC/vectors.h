@@ -240,11 +240,14 @@ INLINE float *out_tile(const pc_place *place, const pc_work *work) { return plac
 
 INLINE V get(const float *p, int64_t lane, int64_t vector) { return lane ? load(p + vector * W) : splat(*p); }
 
+/// β times what is there, which is not read where β is 0, and the value.
+INLINE V blended(const float *at, V value, float beta) { return beta == 0 ? value : beta * load(at) + value; }
+
 INLINE void blend(float *p, int64_t lane, int64_t vector, V value, float alpha, float beta) {
   value *= alpha;
   if (lane) {
     float *at = p + vector * W;
-    store(at, beta == 0 ? value : beta * load(at) + value);
+    store(at, blended(at, value, beta));
   } else {
     *p = beta == 0 ? value[0] : beta * *p + value[0];
   }

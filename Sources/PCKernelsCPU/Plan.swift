@@ -343,17 +343,17 @@ private struct PlanBuilder {
         listed += span.calls.map { calls.pointer($0, isAlone: span.isAlone) }
         origins += span.calls.map { calls.calls[$0].origin }
       }
-      for range in span.early.flatMap(\.ranges) {
+      func append(_ calls: Range<Int>, repetitions: Int, parts: Int) {
         spans.append(
           pc_span(
-            first: Int64(first + range.lowerBound), count: Int64(range.count), repeat: 1, parts: 1,
-            abreast: span.isAbreast))
+            first: Int64(calls.lowerBound), count: Int64(calls.count), repeat: Int64(repetitions),
+            parts: Int64(parts), abreast: span.isAbreast))
+      }
+      for range in span.early.flatMap(\.ranges) {
+        append((first + range.lowerBound)..<(first + range.upperBound), repetitions: 1, parts: 1)
       }
       guard span.repetitions > 0 else { continue }
-      spans.append(
-        pc_span(
-          first: Int64(first), count: Int64(listed.count - first), repeat: Int64(span.repetitions),
-          parts: Int64(span.parts), abreast: span.isAbreast))
+      append(first..<listed.count, repetitions: span.repetitions, parts: span.parts)
     }
     phases.append(
       pc_phase(
