@@ -8,6 +8,7 @@ weights packed beforehand, for convolutions in channels_last, its faster format.
 """
 
 import ctypes
+import os
 
 import peer
 from peer import case
@@ -16,6 +17,11 @@ import numpy as np
 
 
 def openblas():
+    # On processors that it does not know OpenBLAS falls back on kernels for old ones.
+    with open("/proc/cpuinfo") as info:
+        flags = next((line.split() for line in info if line.startswith("flags")), [])
+    if "avx512dq" in flags and "avx512vl" in flags:
+        os.environ.setdefault("OPENBLAS_CORETYPE", "SkylakeX")
     library = ctypes.CDLL("libopenblas.so.0")
     m, k, n = case["shape"]
     is_gradient = case["kind"] == "gradient"

@@ -35,7 +35,7 @@ public struct Profile: Sendable {
     public var call: Int
     /// The thread, from 0.
     public var thread: Int
-    /// The tile of the batch that it worked on; nil where all threads shared the call.
+    /// The tile of the batch that it worked on, or the first of several; nil where all threads shared the call.
     public var tile: Int?
     /// Seconds since the run began.
     public var start: Double

@@ -21,13 +21,11 @@ INLINE Loops convolution_loops(
   return loops;
 }
 
-/// For shared, packed filters and at least one vector of lanes. The vectors of a block are two or four of a column's lanes, or,
-/// where a vector holds all of them, two neighbouring columns with the same taps. Threads that share one tile take rows of their own.
+/// For shared, packed filters and at least one vector of lanes. Threads that share one tile take rows of their own.
 static void convolution(const void *parameters, const pc_work *work) {
   const pc_convolution *c = parameters;
   const float alpha = work->coefficients[c->alpha], beta = work->coefficients[c->beta];
-  const Micro *const micros = micros_of(c->panel_height);
-  const int64_t breadth = breadth_of(c->panel_height);
+  const int64_t breadth = breadth_of(c->panel_height), vectors = c->lanes / W;
   const int64_t panels = panels_of(c->rows, c->panel_height);
   const int64_t top = part_start(c->height, work->part, work->parts);
   const int64_t bottom = part_start(c->height, work->part + 1, work->parts);
@@ -41,21 +39,16 @@ static void convolution(const void *parameters, const pc_work *work) {
         const float *source = in_tile(&c->source, work) + g * c->source_group + vertical->source;
         float *result =
             out_tile(&c->result, work) + g * c->result_group + y * c->result_row + first * c->result_channel;
-        for (int64_t x = 0; x < c->width; x++) {
-          const pc_taps *horizontal = c->horizontal + x, *next = horizontal + 1;
-          const Loops loops = convolution_loops(c, vertical, horizontal, rows);
-          const float *w = weights + rows * horizontal->weight, *s = source + horizontal->source;
-          float *r = result + x * c->result_column;
-          if (c->lanes > W) {
-            for (int64_t l = 0; l < c->lanes; l += breadth)
-              micros[rows](&loops, w, s + l, W, r + l, c->result_channel, W, alpha, beta);
-          } else if (x + 1 < c->width && next->count == horizontal->count && next->weight == horizontal->weight) {
-            micro_two[rows](
-                &loops, w, s, next->source - horizontal->source, r, c->result_channel, c->result_column, alpha, beta);
-            x++;
-          } else {
-            micro_one[rows](&loops, w, s, W, r, c->result_channel, W, alpha, beta);
-          }
+        for (int64_t x = 0; x < c->width;) {
+          const pc_column *column = c->columns + x;
+          const Loops loops = convolution_loops(c, vertical, &column->taps, rows);
+          const float *w = weights + rows * column->taps.weight, *s = source + column->taps.source;
+          const Block next = next_block(breadth, vectors, column->alike, column->source_step, column->result_step);
+          for (int64_t v = 0; v < vectors; v += next.count)
+            micro[next.count][rows](
+                &loops, w, s + v * W, next.source, result + column->result + v * W, c->result_channel, next.result,
+                alpha, beta);
+          x += next.columns;
         }
       }
 }
@@ -69,7 +62,7 @@ static void convolution_any(const void *parameters, const pc_work *work) {
     for (int64_t r = 0; r < c->rows; r++)
       for (int64_t y = 0; y < c->height; y++)
         for (int64_t x = 0; x < c->width; x++) {
-          const pc_taps *vertical = c->vertical + y, *horizontal = c->horizontal + x;
+          const pc_taps *vertical = c->vertical + y, *horizontal = &c->columns[x].taps;
           const float *weights = in_tile(&c->weights, work) + g * c->weights_group + r * c->weights_row
               + vertical->weight + horizontal->weight;
           const float *source =
@@ -86,7 +79,7 @@ static void convolution_any(const void *parameters, const pc_work *work) {
                 for (int64_t v = 0; v < vectors; v++) sum[v] += get(w, c->weights.lane, v) * get(s, c->source.lane, v);
               }
           float *result = out_tile(&c->result, work) + g * c->result_group + r * c->result_channel
-              + y * c->result_row + x * c->result_column;
+              + y * c->result_row + c->columns[x].result;
           finish(result, c->result.lane, false, sum, vectors, work->live, alpha, beta);
         }
 }
@@ -126,65 +119,72 @@ typedef void (*Accumulate)(
       float *sums) {                                                                                                \
     accumulate(O, C, f, columns, lanes, message, image, sums);                                                      \
   }
-#define ACCUMULATE_ROW(O) ACCUMULATE(O, 1) ACCUMULATE(O, 2) ACCUMULATE(O, 3)
-ACCUMULATE_ROW(1)
-ACCUMULATE_ROW(2)
-ACCUMULATE_ROW(3)
-ACCUMULATE_ROW(4)
-#define ACCUMULATES(O) \
-  { 0, accumulate_##O##_1, accumulate_##O##_2, accumulate_##O##_3 }
-static const Accumulate accumulates[MOST_OUTPUTS + 1][MOST_INPUTS + 1] = {
-    {0}, ACCUMULATES(1), ACCUMULATES(2), ACCUMULATES(3), ACCUMULATES(4)};
+#if MOST_INPUTS > 3
+#define ACCUMULATES(O) ACCUMULATE(O, 1) ACCUMULATE(O, 2) ACCUMULATE(O, 3) ACCUMULATE(O, 4)
+#define ENTRIES(O) {0, accumulate_##O##_1, accumulate_##O##_2, accumulate_##O##_3, accumulate_##O##_4},
+#else
+#define ACCUMULATES(O) ACCUMULATE(O, 1) ACCUMULATE(O, 2) ACCUMULATE(O, 3)
+#define ENTRIES(O) {0, accumulate_##O##_1, accumulate_##O##_2, accumulate_##O##_3},
+#endif
+FOR_OUTPUTS(ACCUMULATES)
+static const Accumulate accumulates[MOST_OUTPUTS + 1][MOST_INPUTS + 1] = {{0}, FOR_OUTPUTS(ENTRIES)};
 
-/// Each weight has one vector of sums, in scratch memory, that is added up once per tile. A last vector of lanes that is not
-/// full has sums of its own, of which only the live ones are added up.
+/// Channels `o ..< o + outputs` and `c ..< c + inputs`. Each weight has one vector of sums, in scratch memory, that is added up once. A
+/// last vector of lanes that is not full has sums of its own, of which only the live ones are added up.
+static void filter_gradient_block(
+    const pc_filter_gradient *f, const pc_work *work, int64_t group, int64_t rows, int64_t o0, int64_t outputs, int64_t c0,
+    int64_t inputs) {
+  const float alpha = work->coefficients[f->alpha], beta = work->coefficients[f->beta];
+  const int64_t whole = work->live / W * W, rest = work->live - whole;
+  const int64_t area = outputs * inputs * W, all = f->height * f->width * area;
+  const float *message = in_tile(&f->message, work) + group * f->message_group + o0 * f->message_channel;
+  const float *image = in_tile(&f->image, work) + group * f->image_group + c0 * f->image_channel;
+  float *sums = work->scratch, *tails = sums + all;
+  memset(sums, 0, sizeof(float) * (size_t)(rest > 0 ? 2 * all : all));
+  const Accumulate step = accumulates[outputs][inputs];
+  for (int64_t y = 0; y < rows; y++)
+    for (int64_t i = 0; i < f->height; i++) {
+      const pc_taps *vertical = f->vertical + i;
+      if (y >= vertical->count) continue;
+      for (int64_t j = 0; j < f->width; j++) {
+        const pc_taps *horizontal = f->horizontal + j;
+        const float *m = message + vertical->weight + horizontal->weight + y * f->vertical_message;
+        const float *v = image + vertical->source + horizontal->source + y * f->vertical_image;
+        const int64_t at = (i * f->width + j) * area;
+        if (whole > 0) step(f, horizontal->count, whole, m, v, sums + at);
+        if (rest > 0) step(f, horizontal->count, W, m + whole, v + whole, tails + at);
+      }
+    }
+  for (int64_t i = 0; i < f->height; i++)
+    for (int64_t j = 0; j < f->width; j++)
+      for (int64_t o = 0; o < outputs; o++)
+        for (int64_t c = 0; c < inputs; c++) {
+          const int64_t at = (i * f->width + j) * area + (o * inputs + c) * W;
+          float total = sum_of(load(sums + at));
+          for (int64_t l = 0; l < rest; l++) total += tails[at + l];
+          float *result = out_tile(&f->result, work) + group * f->result_group + (o0 + o) * f->result_output
+              + (c0 + c) * f->result_input + i * f->result_row + j * f->result_column;
+          *result = beta == 0 ? alpha * total : beta * *result + alpha * total;
+        }
+}
+
+/// The larger of image and message is read once, and the other, which is likelier to stay in the cache, for each of its blocks.
 static void filter_gradient(const void *parameters, const pc_work *work) {
   const pc_filter_gradient *f = parameters;
-  const float alpha = work->coefficients[f->alpha], beta = work->coefficients[f->beta];
-  const int64_t output_panels = (f->outputs + MOST_OUTPUTS - 1) / MOST_OUTPUTS;
-  const int64_t input_panels = (f->inputs + MOST_INPUTS - 1) / MOST_INPUTS;
+  const int64_t output_panels = panels_of(f->outputs, MOST_OUTPUTS), input_panels = panels_of(f->inputs, MOST_INPUTS);
+  const bool is_image_larger = f->inputs * f->image_channel > f->outputs * f->message_channel;
+  const int64_t inner = is_image_larger ? output_panels : input_panels;
   int64_t rows = 0;
   for (int64_t i = 0; i < f->height; i++) rows = f->vertical[i].count > rows ? f->vertical[i].count : rows;
-  const int64_t whole = work->live / W * W, rest = work->live - whole;
   for (int64_t g = 0; g < f->groups; g++)
-    for (int64_t op = 0; op < output_panels; op++)
-      for (int64_t cp = 0; cp < input_panels; cp++) {
-        int64_t o0 = panel_start(f->outputs, output_panels, op);
-        int64_t outputs = panel_start(f->outputs, output_panels, op + 1) - o0;
-        int64_t c0 = panel_start(f->inputs, input_panels, cp);
-        int64_t inputs = panel_start(f->inputs, input_panels, cp + 1) - c0;
-        const int64_t area = outputs * inputs * W;
-        const float *message = in_tile(&f->message, work) + g * f->message_group + o0 * f->message_channel;
-        const float *image = in_tile(&f->image, work) + g * f->image_group + c0 * f->image_channel;
-        float *sums = work->scratch, *tails = sums + f->height * f->width * area;
-        memset(sums, 0, sizeof(float) * (size_t)(2 * f->height * f->width * area));
-        Accumulate step = accumulates[outputs][inputs];
-        for (int64_t y = 0; y < rows; y++)
-          for (int64_t i = 0; i < f->height; i++) {
-            const pc_taps *vertical = f->vertical + i;
-            if (y >= vertical->count) continue;
-            for (int64_t j = 0; j < f->width; j++) {
-              const pc_taps *horizontal = f->horizontal + j;
-              const float *m = message + vertical->weight + horizontal->weight + y * f->vertical_message;
-              const float *v = image + vertical->source + horizontal->source + y * f->vertical_image;
-              int64_t at = (i * f->width + j) * area;
-              if (whole > 0) step(f, horizontal->count, whole, m, v, sums + at);
-              if (rest > 0) step(f, horizontal->count, W, m + whole, v + whole, tails + at);
-            }
-          }
-        for (int64_t i = 0; i < f->height; i++)
-          for (int64_t j = 0; j < f->width; j++)
-            for (int64_t o = 0; o < outputs; o++)
-              for (int64_t c = 0; c < inputs; c++) {
-                int64_t at = (i * f->width + j) * area + (o * inputs + c) * W;
-                float total = 0;
-                for (int64_t l = 0; l < W; l++) total += sums[at + l];
-                for (int64_t l = 0; l < rest; l++) total += tails[at + l];
-                float *result = out_tile(&f->result, work) + g * f->result_group + (o0 + o) * f->result_output
-                    + (c0 + c) * f->result_input + i * f->result_row + j * f->result_column;
-                *result = beta == 0 ? alpha * total : beta * *result + alpha * total;
-              }
-      }
+    for (int64_t block = 0; block < output_panels * input_panels; block++) {
+      const int64_t op = is_image_larger ? block % inner : block / inner;
+      const int64_t cp = is_image_larger ? block / inner : block % inner;
+      const int64_t o0 = panel_start(f->outputs, output_panels, op), c0 = panel_start(f->inputs, input_panels, cp);
+      filter_gradient_block(
+          f, work, g, rows, o0, panel_start(f->outputs, output_panels, op + 1) - o0, c0,
+          panel_start(f->inputs, input_panels, cp + 1) - c0);
+    }
 }
 
 static void filter_gradient_any(const void *parameters, const pc_work *work) {

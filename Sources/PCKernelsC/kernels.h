@@ -1,8 +1,9 @@
 // All kernels for one instruction set. The including file defines
 //   SET          the name of the table,
 //   W            floats in a vector,
-//   MOST_ROWS    rows of the micro-kernel (with two vectors),
-//   WIDE_ROWS    rows of the wide one (with four vectors); 0 where it would gain nothing,
+//   MOST_ROWS    rows of the micro-kernel (with two vectors), for each of which FOR_ROWS stands,
+//   WIDE_ROWS    rows of the wide one (with four vectors), FOR_WIDE_ROWS; 0 where it would gain nothing,
+//   MOST_INPUTS  and MOST_OUTPUTS, vectors of a filter gradient's block, for each of which FOR_OUTPUTS stands,
 //   TARGET       the `target` attribute, where the set is not the platform's own,
 // and nothing else differs between sets.
 #include <math.h>
@@ -15,10 +16,6 @@
 #ifdef TARGET
 #pragma clang attribute push(__attribute__((target(TARGET))), apply_to = function)
 #endif
-
-/// Rows and columns of the filter gradient's block of sums: 4 × 3 vectors, 3 of the image and one of the message.
-#define MOST_OUTPUTS 4
-#define MOST_INPUTS 3
 
 #include "vectors.h"
 #include "elementwise.h"

@@ -5,13 +5,13 @@
 // Each count steps both pointers by a constant. A matrix product is one such count; a convolution is all three (tap rows,
 // tap columns and channels), with whatever lies outside of the image left out of the counts. Each weight is read once and
 // spread over a vector, each source vector is read once for R rows. R × N is as large as the registers allow: with 16
-// registers 6 × 2 or 3 × 4, with 32 registers 8 × 2.
+// registers 6 × 2 or 3 × 4, with 32 registers 12 × 2 or 6 × 4.
 //
 // Weights are packed: the R weights of a step are neighbours. Callers: `matrix`, `outer`, `convolution`.
 //
 // Where another program runs on the core's second thread, the two share the front end and the load units, and multipliers wait for
 // these. So some of the innermost steps are written out, which saves the loop's own instructions; and where a set has a wide block
-// (`WIDE_ROWS` rows times `WIDE` vectors), it is taken for lanes that fill it: of 3 × 4 a step is 3 weights, 4 vectors and 12
+// (`WIDE_ROWS` rows times `WIDE` vectors), it is taken for what fills it: of 3 × 4 a step is 3 weights, 4 vectors and 12
 // multiply-adds, of 6 × 2 it is one load more. Multiply-adds that read memory themselves save instructions but load more often:
 // slower.
 
@@ -22,21 +22,27 @@ typedef struct {
 /// Vectors of a wide block.
 #define WIDE 4
 
-/// Twelve sums and three weights leave one of 16 registers for vectors of the source: the compiler must not read the next one before the
-/// sums have taken this one up.
+/// How far apart the vectors of a block are: the two of a pair, and the two pairs.
+typedef struct {
+  int64_t vector, pair;
+} Apart;
+
+INLINE int64_t offset_of(const Apart apart, const int n) { return n % 2 * apart.vector + n / 2 * apart.pair; }
+
+/// The sums of a wide block leave few registers: the compiler must not read the next vector of the source before the sums have taken
+/// this one up.
 #if defined(__x86_64__)
-#define IN_TURN(x) __asm__ volatile("" : "+x"(x) : : "memory")
+#define IN_TURN(x) __asm__ volatile("" : "+v"(x) : : "memory")
 #else
 #define IN_TURN(x) (void)(x)
 #endif
 
 INLINE void multiply_once(
-    const int R, const int N, const float *weights, const float *source, const int64_t source_step,
-    V sum[MOST_ROWS][WIDE]) {
+    const int R, const int N, const float *weights, const float *source, const Apart apart, V sum[MOST_ROWS][WIDE]) {
   if (N == WIDE) {
     V a[MOST_ROWS];
     UNROLL for (int n = 0; n < N; n++) {
-      V x = load(source + n * source_step);
+      V x = load(source + offset_of(apart, n));
       UNROLL for (int r = 0; r < R; r++) {
         // Loads far apart: they come in their own time where another program reads beside this one.
         if (n == 0) a[r] = splat(weights[r]);
@@ -47,7 +53,7 @@ INLINE void multiply_once(
     return;
   }
   V x[2];
-  UNROLL for (int n = 0; n < N; n++) x[n] = load(source + n * source_step);
+  UNROLL for (int n = 0; n < N; n++) x[n] = load(source + offset_of(apart, n));
   UNROLL for (int r = 0; r < R; r++) {
     V a = splat(weights[r]);
     UNROLL for (int n = 0; n < N; n++) sum[r][n] += a * x[n];
@@ -58,30 +64,28 @@ INLINE void multiply_once(
 /// left.
 INLINE int64_t multiply_abreast(
     const int R, const int N, const int abreast, int64_t count, const float **weights, const float **source,
-    const int64_t step, const int64_t source_step, V sum[MOST_ROWS][WIDE]) {
+    const int64_t step, const Apart apart, V sum[MOST_ROWS][WIDE]) {
   for (; count >= abreast; count -= abreast, *weights += abreast * R, *source += abreast * step)
-    UNROLL for (int u = 0; u < abreast; u++)
-      multiply_once(R, N, *weights + u * R, *source + u * step, source_step, sum);
+    UNROLL for (int u = 0; u < abreast; u++) multiply_once(R, N, *weights + u * R, *source + u * step, apart, sum);
   return count;
 }
 
 /// The innermost count: R neighbouring weights a step, where `weight_step` is R.
 INLINE void multiply_steps(
     const int R, const int N, int64_t count, const float *weights, int64_t weight_step, const float *source, int64_t step,
-    const int64_t source_step, V sum[MOST_ROWS][WIDE]) {
+    const Apart apart, V sum[MOST_ROWS][WIDE]) {
   if (weight_step == R) {
     // Steps that the compiler knows cost no instructions.
     if (N == WIDE && step == WIDE * W)
-      count = multiply_abreast(R, N, 8, count, &weights, &source, WIDE * W, source_step, sum);
-    count = multiply_abreast(R, N, 4, count, &weights, &source, step, source_step, sum);
+      count = multiply_abreast(R, N, 8, count, &weights, &source, WIDE * W, apart, sum);
+    count = multiply_abreast(R, N, 4, count, &weights, &source, step, apart, sum);
   }
-  for (; count > 0; count--, weights += weight_step, source += step)
-    multiply_once(R, N, weights, source, source_step, sum);
+  for (; count > 0; count--, weights += weight_step, source += step) multiply_once(R, N, weights, source, apart, sum);
 }
 
 INLINE void multiply(
-    const int R, const int N, const Loops *loops, const float *weights, const float *source, const int64_t source_step,
-    float *result, int64_t result_row, int64_t result_step, float alpha, float beta) {
+    const int R, const int N, const Loops *loops, const float *weights, const float *source, const Apart apart,
+    float *result, int64_t result_row, const Apart result_apart, float alpha, float beta) {
   V sum[MOST_ROWS][WIDE];
   UNROLL for (int r = 0; r < R; r++) {
     UNROLL for (int n = 0; n < N; n++) sum[r][n] = splat(0);
@@ -91,96 +95,37 @@ INLINE void multiply(
     for (int64_t j = 0; j < loops->count[1]; j++)
       multiply_steps(
           R, N, loops->count[2], wi + j * loops->weight[1], loops->weight[2], si + j * loops->source[1],
-          loops->source[2], source_step, sum);
+          loops->source[2], apart, sum);
   }
   UNROLL for (int r = 0; r < R; r++) {
-    UNROLL for (int n = 0; n < N; n++) blend(result + r * result_row + n * result_step, 1, 0, sum[r][n], alpha, beta);
+    UNROLL for (int n = 0; n < N; n++)
+        blend(result + r * result_row + offset_of(result_apart, n), 1, 0, sum[r][n], alpha, beta);
   }
 }
 
-typedef void (*Micro)(
-    const Loops *loops, const float *weights, const float *source, int64_t source_step, float *result,
-    int64_t result_row, int64_t result_step, float alpha, float beta);
-
-#define MICRO_OF(R, N)                                                                                            \
-  static void micro_##R##_##N(                                                                                    \
-      const Loops *loops, const float *weights, const float *source, int64_t source_step, float *result,          \
-      int64_t result_row, int64_t result_step, float alpha, float beta) {                                         \
-    multiply(R, N, loops, weights, source, source_step, result, result_row, result_step, alpha, beta);            \
+/// A single count, short enough for the calls around it to matter. With `bias` (null: none), a number for each row, alpha is 1.
+INLINE void multiply_plain(
+    const int R, const int N, int64_t depth, const float *weights, const float *source, int64_t step, const Apart apart,
+    float *result, int64_t result_row, const Apart result_apart, float alpha, float beta, const float *bias) {
+  V sum[MOST_ROWS][WIDE];
+  UNROLL for (int r = 0; r < R; r++) {
+    UNROLL for (int n = 0; n < N; n++) sum[r][n] = splat(0);
   }
-#define MICRO(R) MICRO_OF(R, 1) MICRO_OF(R, 2)
-
-MICRO_OF(1, 4)
-MICRO_OF(2, 4)
-MICRO_OF(3, 4)
-
-MICRO(1)
-MICRO(2)
-MICRO(3)
-MICRO(4)
-#if MOST_ROWS > 4
-MICRO(5)
-MICRO(6)
-#endif
-#if MOST_ROWS > 6
-MICRO(7)
-MICRO(8)
-#endif
-
-/// A panel of R rows times all lanes of a column, N vectors at a time: the plain loop of a matrix product, which is short enough for
-/// the calls around it to count. With `bias` (null: none), a number for each row, alpha is 1.
-INLINE void multiply_lanes(
-    const int R, const int N, int64_t depth, const float *weights, const float *source, int64_t step, int64_t lanes,
-    float *result, int64_t result_row, float alpha, float beta, const float *bias) {
-  for (int64_t l = 0; l < lanes; l += N * W) {
-    V sum[MOST_ROWS][WIDE];
+  multiply_steps(R, N, depth, weights, R, source, step, apart, sum);
+  if (bias) {
     UNROLL for (int r = 0; r < R; r++) {
-      UNROLL for (int n = 0; n < N; n++) sum[r][n] = splat(0);
-    }
-    multiply_steps(R, N, depth, weights, R, source + l, step, W, sum);
-    if (bias) {
-      UNROLL for (int r = 0; r < R; r++) {
-        UNROLL for (int n = 0; n < N; n++) {
-          float *at = result + r * result_row + l + n * W;
-          store(at, blended(at, sum[r][n], beta) + splat(bias[r]));
-        }
+      UNROLL for (int n = 0; n < N; n++) {
+        float *at = result + r * result_row + offset_of(result_apart, n);
+        store(at, blended(at, sum[r][n], beta) + splat(bias[r]));
       }
-      continue;
     }
-    UNROLL for (int r = 0; r < R; r++) {
-      UNROLL for (int n = 0; n < N; n++) blend(result + r * result_row + l, 1, n, sum[r][n], alpha, beta);
-    }
+    return;
+  }
+  UNROLL for (int r = 0; r < R; r++) {
+    UNROLL for (int n = 0; n < N; n++)
+        blend(result + r * result_row + offset_of(result_apart, n), 1, 0, sum[r][n], alpha, beta);
   }
 }
-
-typedef void (*MicroLanes)(
-    int64_t depth, const float *weights, const float *source, int64_t step, int64_t lanes, float *result,
-    int64_t result_row, float alpha, float beta, const float *bias);
-
-#define MICRO_LANES_OF(R, N)                                                                                            \
-  static void micro_lanes_##R##_##N(                                                                                    \
-      int64_t depth, const float *weights, const float *source, int64_t step, int64_t lanes, float *result,       \
-      int64_t result_row, float alpha, float beta, const float *bias) {                                           \
-    multiply_lanes(R, N, depth, weights, source, step, lanes, result, result_row, alpha, beta, bias);             \
-  }
-
-#define MICRO_LANES(R) MICRO_LANES_OF(R, 2)
-
-MICRO_LANES_OF(1, 4)
-MICRO_LANES_OF(2, 4)
-MICRO_LANES_OF(3, 4)
-MICRO_LANES(1)
-MICRO_LANES(2)
-MICRO_LANES(3)
-MICRO_LANES(4)
-#if MOST_ROWS > 4
-MICRO_LANES(5)
-MICRO_LANES(6)
-#endif
-#if MOST_ROWS > 6
-MICRO_LANES(7)
-MICRO_LANES(8)
-#endif
 
 /// Two panels of R rows, `next` apart, times one vector: a single panel would have too few sums to hide the latency.
 INLINE void multiply_pair(
@@ -202,9 +147,31 @@ INLINE void multiply_pair(
   }
 }
 
+// MARK: By rows and vectors
+
+typedef void (*Micro)(
+    const Loops *loops, const float *weights, const float *source, Apart apart, float *result, int64_t result_row,
+    Apart result_apart, float alpha, float beta);
+
+typedef void (*MicroPlain)(
+    int64_t depth, const float *weights, const float *source, int64_t step, Apart apart, float *result,
+    int64_t result_row, Apart result_apart, float alpha, float beta, const float *bias);
+
 typedef void (*MicroPair)(
     int64_t depth, const float *weights, int64_t next, const float *source, int64_t source_step, float *result,
     int64_t result_row, float alpha, float beta);
+
+#define MICRO(R, N)                                                                                                   \
+  static void micro_##R##_##N(                                                                                        \
+      const Loops *loops, const float *weights, const float *source, Apart apart, float *result, int64_t result_row,  \
+      Apart result_apart, float alpha, float beta) {                                                                  \
+    multiply(R, N, loops, weights, source, apart, result, result_row, result_apart, alpha, beta);                     \
+  }                                                                                                                   \
+  static void micro_plain_##R##_##N(                                                                                  \
+      int64_t depth, const float *weights, const float *source, int64_t step, Apart apart, float *result,             \
+      int64_t result_row, Apart result_apart, float alpha, float beta, const float *bias) {                           \
+    multiply_plain(R, N, depth, weights, source, step, apart, result, result_row, result_apart, alpha, beta, bias);   \
+  }
 
 #define MICRO_PAIR(R)                                                                                              \
   static void micro_pair_##R(                                                                                      \
@@ -213,64 +180,44 @@ typedef void (*MicroPair)(
     multiply_pair(R, depth, weights, next, source, source_step, result, result_row, alpha, beta);                  \
   }
 
-MICRO_PAIR(1)
-MICRO_PAIR(2)
-MICRO_PAIR(3)
-MICRO_PAIR(4)
-#if MOST_ROWS > 4
-MICRO_PAIR(5)
-MICRO_PAIR(6)
-#endif
-#if MOST_ROWS > 6
-MICRO_PAIR(7)
-MICRO_PAIR(8)
-#endif
+#define MICRO_1(R) MICRO(R, 1)
+#define MICRO_2(R) MICRO(R, 2)
+#define MICRO_4(R) MICRO(R, 4)
+FOR_ROWS(MICRO_1)
+FOR_ROWS(MICRO_2)
+FOR_WIDE_ROWS(MICRO_4)
+FOR_ROWS(MICRO_PAIR)
 
-#if MOST_ROWS > 6
-#define MICROS(N)                                                                                              \
-  {                                                                                                            \
-    0, micro_1_##N, micro_2_##N, micro_3_##N, micro_4_##N, micro_5_##N, micro_6_##N, micro_7_##N, micro_8_##N \
-  }
-#elif MOST_ROWS > 4
-#define MICROS(N) \
-  { 0, micro_1_##N, micro_2_##N, micro_3_##N, micro_4_##N, micro_5_##N, micro_6_##N }
-#else
-#define MICROS(N) \
-  { 0, micro_1_##N, micro_2_##N, micro_3_##N, micro_4_##N }
-#endif
+#define ENTRY_1(R) micro_##R##_1,
+#define ENTRY_2(R) micro_##R##_2,
+#define ENTRY_4(R) micro_##R##_4,
+#define PLAIN_1(R) micro_plain_##R##_1,
+#define PLAIN_2(R) micro_plain_##R##_2,
+#define PLAIN_4(R) micro_plain_##R##_4,
+#define ENTRY_PAIR(R) micro_pair_##R,
+/// By vectors, then by rows.
+static const Micro micro[WIDE + 1][MOST_ROWS + 1] = {
+    [1] = {0, FOR_ROWS(ENTRY_1)}, [2] = {0, FOR_ROWS(ENTRY_2)}, [WIDE] = {0, FOR_WIDE_ROWS(ENTRY_4)}};
+static const MicroPlain micro_plain[WIDE + 1][MOST_ROWS + 1] = {
+    [1] = {0, FOR_ROWS(PLAIN_1)}, [2] = {0, FOR_ROWS(PLAIN_2)}, [WIDE] = {0, FOR_WIDE_ROWS(PLAIN_4)}};
+static const MicroPair micro_pair[MOST_ROWS + 1] = {0, FOR_ROWS(ENTRY_PAIR)};
 
-/// By rows; one and two vectors.
-static const Micro micro_one[MOST_ROWS + 1] = MICROS(1);
-static const Micro micro_two[MOST_ROWS + 1] = MICROS(2);
-static const Micro micro_wide[] = {0, micro_1_4, micro_2_4, micro_3_4};
+/// Vectors that panels of this height at most take beside one another.
+INLINE int64_t breadth_of(int64_t height) { return height == WIDE_ROWS ? WIDE : 2; }
 
-/// By rows, for panels of this height at most; and the numbers that it takes beside one another.
-INLINE const Micro *micros_of(int64_t height) { return height == WIDE_ROWS ? micro_wide : micro_two; }
-INLINE int64_t breadth_of(int64_t height) { return W * (height == WIDE_ROWS ? WIDE : 2); }
+/// Vectors of neighbouring columns that go together: how many they are, of how many columns, and how far apart they are.
+typedef struct {
+  int64_t count, columns;
+  Apart source, result;
+} Block;
 
-static const MicroLanes micro_lanes[MOST_ROWS + 1] = {
-    0, micro_lanes_1_2, micro_lanes_2_2, micro_lanes_3_2, micro_lanes_4_2,
-#if MOST_ROWS > 4
-    micro_lanes_5_2, micro_lanes_6_2,
-#endif
-#if MOST_ROWS > 6
-    micro_lanes_7_2, micro_lanes_8_2,
-#endif
-};
-
-static const MicroLanes micro_lanes_wide[] = {0, micro_lanes_1_4, micro_lanes_2_4, micro_lanes_3_4};
-
-INLINE const MicroLanes *micro_lanes_of(int64_t height) { return height == WIDE_ROWS ? micro_lanes_wide : micro_lanes; }
-
-static const MicroPair micro_pair[MOST_ROWS + 1] = {
-    0, micro_pair_1, micro_pair_2, micro_pair_3, micro_pair_4,
-#if MOST_ROWS > 4
-    micro_pair_5, micro_pair_6,
-#endif
-#if MOST_ROWS > 6
-    micro_pair_7, micro_pair_8,
-#endif
-};
+/// The next of so many columns of so many vectors, which are `source` and `result` apart.
+INLINE Block next_block(int64_t breadth, int64_t vectors, int64_t columns, int64_t source, int64_t result) {
+  const int64_t all = vectors * columns, count = all >= breadth ? breadth : all >= 2 ? 2 : 1;
+  if (vectors == 1) return (Block){count, count, {source, 2 * source}, {result, 2 * result}};
+  if (vectors == 2) return (Block){count, count / 2, {W, source}, {W, result}};
+  return (Block){count, 1, {W, 2 * W}, {W, 2 * W}};
+}
 
 // MARK: Panels
 
@@ -282,9 +229,9 @@ INLINE void pack_panel(const pc_pack *p, const int rows, const float *source, fl
       int64_t k = 0;
       if (rows >= 4 && step == 1)
         for (; k + 4 <= p->count2; k += 4, at += 4, target += 4 * rows) {
-          // Four rows, and the last four: those in both are written twice.
-          transpose_quads(at, row, target, rows);
-          if (rows > 4) transpose_quads(at + (rows - 4) * row, row, target + rows - 4, rows);
+          // Four rows at a time, and the last four: those that come twice are written twice.
+          UNROLL for (int r = 0; r + 4 < rows; r += 4) transpose_quads(at + r * row, row, target + r, rows);
+          transpose_quads(at + (rows - 4) * row, row, target + rows - 4, rows);
         }
       if (rows == 3 && step == 1)
         for (; k + 4 <= p->count2; k += 4, at += 4, target += 12) transpose_triples(at, row, target);
@@ -346,14 +293,9 @@ static void pack_panels(
     const float *from = source + row * p->row;
     float *to = target + p->start * rows;
     switch (rows) {
-    case 1: pack_panel(p, 1, from, to); break;
-    case 2: pack_panel(p, 2, from, to); break;
-    case 3: pack_panel(p, 3, from, to); break;
-    case 4: pack_panel(p, 4, from, to); break;
-    case 5: pack_panel(p, 5, from, to); break;
-    case 6: pack_panel(p, 6, from, to); break;
-    case 7: pack_panel(p, 7, from, to); break;
-    default: pack_panel(p, 8, from, to); break;
+#define PACK_CASE(R) \
+  case R: pack_panel(p, R, from, to); break;
+      FOR_ROWS(PACK_CASE)
     }
     target += rows * p->depth;
   }

@@ -6,54 +6,53 @@
 /// source does. Finer blocks would fit the first level, but to visit the results once more for each takes longer than that saves.
 enum { whole_depth = 1600, depth_block = 1024, group_floats = 1 << 14 };
 
-/// Some panels of the rows; their weights lie at `first_weights` and on.
+/// Some panels of the rows; their weights lie at `first_weights` and on. Of a single column, the tiles go beside one another.
 static void matrix_panels(
     const pc_matrix *m, const pc_work *work, int64_t first_panel, int64_t last_panel, const float *first_weights,
     float beta) {
   const float alpha = work->coefficients[m->alpha];
-  const MicroLanes *const micros = micro_lanes_of(m->height);
   const int64_t panels = panels_of(m->rows, m->height), first_row = panel_start(m->rows, panels, first_panel);
   const int64_t blocks = m->depth > whole_depth ? (m->depth + depth_block - 1) / depth_block : 1;
-  // Columns go in pairs where one does not fill two vectors.
-  const int64_t fitting = group_floats / (m->lanes * (m->depth / blocks + 1)) / 2 * 2;
-  const int64_t group = fitting < 2 ? 2 : fitting;
+  const int64_t breadth = breadth_of(m->height), vectors = m->lanes / W;
+  const bool is_single = m->columns == 1;
+  const int64_t source_step = is_single ? m->source.tile : m->source_column;
+  const int64_t result_step = is_single ? m->result.tile : m->result_column;
+  const int64_t all_columns = is_single ? work->tiles : m->columns, tiles = is_single ? 1 : work->tiles;
+  const int64_t fitting = group_floats / (m->lanes * (m->depth / blocks + 1)) / WIDE * WIDE;
+  const int64_t group = fitting < WIDE ? WIDE : fitting;
   for (int64_t g = 0; g < m->groups; g++)
-    for (int64_t first_column = 0; first_column < m->columns; first_column += group) {
-      const int64_t columns = m->columns - first_column < group ? m->columns - first_column : group;
+    for (int64_t first_column = 0; first_column < all_columns; first_column += group) {
+      const int64_t columns = all_columns - first_column < group ? all_columns - first_column : group;
       for (int64_t block = 0; block < blocks; block++) {
         const int64_t start = part_start(m->depth, block, blocks);
         const int64_t depth = part_start(m->depth, block + 1, blocks) - start;
         const float kept = block == 0 ? beta : 1;
-        const float *source = in_tile(&m->source, work) + m->group[g].source + first_column * m->source_column
-            + start * m->source_depth;
-        float *result = out_tile(&m->result, work) + m->group[g].result + first_column * m->result_column;
+        const float *source =
+            in_tile(&m->source, work) + m->group[g].source + first_column * source_step + start * m->source_depth;
+        float *result = out_tile(&m->result, work) + m->group[g].result + first_column * result_step;
         for (int64_t panel = first_panel; panel < last_panel; panel++) {
-          int64_t first = panel_start(m->rows, panels, panel);
-          int64_t rows = panel_start(m->rows, panels, panel + 1) - first;
+          const int64_t first = panel_start(m->rows, panels, panel);
+          const int64_t rows = panel_start(m->rows, panels, panel + 1) - first;
           const float *weights = first_weights + m->group[g].weights + (first - first_row) * m->depth + start * rows;
-          float *y = result + first * m->result_row;
           const float *bias = m->bias && block + 1 == blocks ? m->bias + first : NULL;
-          if (m->lanes > W) {
-            for (int64_t tile = 0; tile < work->tiles; tile++)
-              for (int64_t c = 0; c < columns; c++)
-                micros[rows](
-                    depth, weights, source + tile * m->source.tile + c * m->source_column, m->source_depth, m->lanes,
-                    y + tile * m->result.tile + c * m->result_column, m->result_row, alpha, kept, bias);
-          } else {
-            const Loops loops = {{1, 1, depth}, {0, 0, rows}, {0, 0, m->source_depth}};
-            int64_t c = 0;
-            for (; c + 2 <= columns; c += 2)
-              micro_two[rows](
-                  &loops, weights, source + c * m->source_column, m->source_column, y + c * m->result_column,
-                  m->result_row, m->result_column, alpha, kept);
-            if (c < columns && columns == 1 && panel + 1 < last_panel
-                && panel_start(m->rows, panels, panel + 2) - first == 2 * rows) {
-              micro_pair[rows](depth, weights, rows * m->depth, source, m->source_depth, y, m->result_row, alpha, kept);
-              panel++;
-            } else if (c < columns) {
-              micro_one[rows](
-                  &loops, weights, source + c * m->source_column, W, y + c * m->result_column, m->result_row, W,
-                  alpha, kept);
+          const bool has_next = panel + 1 < last_panel && panel_start(m->rows, panels, panel + 2) - first == 2 * rows;
+          if (columns == 1 && vectors == 1 && tiles == 1 && !bias && has_next) {
+            micro_pair[rows](
+                depth, weights, rows * m->depth, source, m->source_depth, result + first * m->result_row,
+                m->result_row, alpha, kept);
+            panel++;
+            continue;
+          }
+          for (int64_t tile = 0; tile < tiles; tile++) {
+            const float *x = source + tile * m->source.tile;
+            float *y = result + tile * m->result.tile + first * m->result_row;
+            for (int64_t c = 0; c < columns;) {
+              const Block next = next_block(breadth, vectors, columns - c, source_step, result_step);
+              for (int64_t v = 0; v < vectors; v += next.count)
+                micro_plain[next.count][rows](
+                    depth, weights, x + c * source_step + v * W, m->source_depth, next.source,
+                    y + c * result_step + v * W, m->result_row, next.result, alpha, kept, bias);
+              c += next.columns;
             }
           }
         }
@@ -72,7 +71,9 @@ static void matrix(const void *parameters, const pc_work *work) {
 }
 
 INLINE void make_followers(const pc_followers *followers, const pc_work *work) {
-  for (int64_t c = 0; c < followers->count; c++) followers->calls[c].kernel(followers->calls[c].parameters, work);
+  pc_work one = *work;
+  for (one.tiles = 1; one.tile < work->tile + work->tiles; one.tile++)
+    for (int64_t c = 0; c < followers->count; c++) followers->calls[c].kernel(followers->calls[c].parameters, &one);
 }
 
 /// Rows whose results are worked on together: few enough for what belongs to them to be in the first-level cache.
@@ -87,8 +88,7 @@ static void matrix_by_rows(const void *parameters, const pc_work *work) {
   const int64_t last = part_start(own.parts, work->part + 1, work->parts);
   for (own.part = part_start(own.parts, work->part, work->parts); own.part < last; own.part++) {
     matrix(b->matrix, &own);
-    pc_work one = own;
-    for (one.tiles = 1; one.tile < own.tile + own.tiles; one.tile++) make_followers(&b->followers, &one);
+    make_followers(&b->followers, &own);
   }
 }
 
@@ -104,7 +104,6 @@ static void matrix_once_block(
   const int64_t panels = panels_of(m.rows, m.height), fitting = PC_PACKED_AT_ONCE / (m.height * depth);
   const int64_t each = fitting > 1 ? fitting : 1;
   pc_work own = *work;
-  own.tiles = 1;
   own.rows = m.rows;
   own.panels = panels;
   // As many parts for every thread, whose rows are the same for all blocks.
@@ -114,7 +113,8 @@ static void matrix_once_block(
   for (own.part = part_start(own.parts, work->part, work->parts); own.part < end; own.part++) {
     const int64_t first = part_start(panels, own.part, own.parts), last = part_start(panels, own.part + 1, own.parts);
     pack_panels(&pack, panels, first, last, pack.source.base, work->scratch);
-    for (own.tile = 0; own.tile < a->tiles; own.tile++) {
+    for (own.tile = 0; own.tile < a->tiles; own.tile += own.tiles) {
+      own.tiles = a->tiles - own.tile < PC_TILES_ABREAST ? a->tiles - own.tile : PC_TILES_ABREAST;
       matrix_panels(&m, &own, first, last, work->scratch, beta);
       if (start + depth == a->matrix.depth) make_followers(&a->followers, &own);
     }
@@ -240,8 +240,10 @@ static void transpose(const void *parameters, const pc_work *work) {
 INLINE void outer_block(
     const pc_outer *o, const pc_group *group, int64_t row, int64_t rows, int64_t c, int64_t tile, int64_t tiles,
     int64_t rest, int64_t ahead, float alpha, float beta) {
-  const int64_t block = breadth_of(o->height), columns = o->columns - c < block ? o->columns - c : block;
-  const Micro micro = micros_of(o->height)[rows];
+  const int64_t breadth = breadth_of(o->height), block = W * breadth;
+  const int64_t columns = o->columns - c < block ? o->columns - c : block;
+  const Micro multiply_block = micro[breadth][rows];
+  const Apart neighbours = {W, 2 * W};
   const int64_t x_depth = o->lanes * rows;
   const float *x = o->x.base + group->weights + row * o->depth * o->lanes + tile * o->x.tile;
   const float *y = o->y.base + group->source + c * o->lanes + tile * o->y.tile;
@@ -260,12 +262,13 @@ INLINE void outer_block(
         local[r * block + j] = j < columns ? result[r * o->result_row + j * o->result_column] : 0;
   if (tiles > 0) {
     const Loops whole = {{tiles, o->depth, o->lanes}, {o->x.tile, x_depth, rows}, {o->y.tile, o->y_depth, block}};
-    micro(&whole, x, y, W, at, step, W, alpha, beta);
+    multiply_block(&whole, x, y, neighbours, at, step, neighbours, alpha, beta);
     beta = 1;
   }
   if (rest > 0) {
     const Loops remainder = {{1, o->depth, rest}, {0, x_depth, rows}, {0, o->y_depth, block}};
-    micro(&remainder, x + tiles * o->x.tile, y + tiles * o->y.tile, W, at, step, W, alpha, beta);
+    multiply_block(
+        &remainder, x + tiles * o->x.tile, y + tiles * o->y.tile, neighbours, at, step, neighbours, alpha, beta);
   }
   if (!direct)
     for (int64_t r = 0; r < rows; r++)
@@ -285,7 +288,7 @@ INLINE void outer_rows(
       __builtin_prefetch(at + 8 * W, 1, 3);
       UNROLL for (int n = 0; n < 2; n++) sum[r][n] = beta == 0 ? splat(0) : beta * load(at + n * W);
     }
-    for (int64_t k = 0; k < depth; k++) multiply_once(R, 2, x + k * R, y + k * 2 * W, W, sum);
+    for (int64_t k = 0; k < depth; k++) multiply_once(R, 2, x + k * R, y + k * 2 * W, (Apart){W, 0}, sum);
     UNROLL for (int r = 0; r < R; r++) {
       UNROLL for (int n = 0; n < 2; n++) store(result + r * result_row + n * W, sum[r][n]);
     }
@@ -297,18 +300,9 @@ static void outer_panel(
     int64_t rows, int64_t depth, int64_t blocks, const float *x, const float *y, int64_t y_block, float *result,
     int64_t result_row, float beta) {
   switch (rows) {
-  case 1: outer_rows(1, depth, blocks, x, y, y_block, result, result_row, beta); break;
-  case 2: outer_rows(2, depth, blocks, x, y, y_block, result, result_row, beta); break;
-  case 3: outer_rows(3, depth, blocks, x, y, y_block, result, result_row, beta); break;
-  case 4: outer_rows(4, depth, blocks, x, y, y_block, result, result_row, beta); break;
-#if MOST_ROWS > 4
-  case 5: outer_rows(5, depth, blocks, x, y, y_block, result, result_row, beta); break;
-  case 6: outer_rows(6, depth, blocks, x, y, y_block, result, result_row, beta); break;
-#endif
-#if MOST_ROWS > 6
-  case 7: outer_rows(7, depth, blocks, x, y, y_block, result, result_row, beta); break;
-  default: outer_rows(8, depth, blocks, x, y, y_block, result, result_row, beta); break;
-#endif
+#define OUTER_CASE(R) \
+  case R: outer_rows(R, depth, blocks, x, y, y_block, result, result_row, beta); break;
+    FOR_ROWS(OUTER_CASE)
   }
 }
 
@@ -330,7 +324,7 @@ static void outer(const void *parameters, const pc_work *work) {
   const pc_outer *o = parameters;
   const float alpha = work->coefficients[o->alpha], beta = work->coefficients[o->beta];
   const int64_t full = o->batch / o->lanes, rest = o->batch % o->lanes;
-  const int64_t block = breadth_of(o->height), panels = panels_of(o->rows, o->height);
+  const int64_t block = W * breadth_of(o->height), panels = panels_of(o->rows, o->height);
   const int64_t first_panel = part_start(panels, work->part, work->parts);
   const int64_t last_panel = part_start(panels, work->part + 1, work->parts);
   if (block == 2 * W && o->batch <= PC_FEW && o->batch <= o->lanes && o->depth == 1 && o->result_column == 1) {

@@ -98,7 +98,8 @@ public struct CPU: Backend {
       fatalError("instruction set \(instructionSet.rawValue) is gone from this machine")
     }
     var lowering = try Lowering(
-      isSingle ? program.unbatched : program, batchSize: batchSize, lanes: lanes, set: set, bindings: bindings)
+      isSingle ? program.unbatched : program, batchSize: batchSize, lanes: lanes, set: set, threads: threads,
+      bindings: bindings)
     try lowering.lowerAll()
     // Few examples leave room for rounds. A single one has so many beside it that fewer are left over at the end.
     let wide = batchSize == 1 ? 16 : 32

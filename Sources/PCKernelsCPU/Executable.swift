@@ -181,7 +181,7 @@ final class Calls {
   func pointer(_ index: Int, isAlone: Bool) -> pc_call {
     let call = calls[index]
     return pc_call(
-      kernel: call.kernel, parameters: call.parameters, alone: isAlone, abreast: call.weightsAbreast > 0)
+      kernel: call.kernel, parameters: call.parameters, alone: isAlone, abreast: call.abreast != .never)
   }
 }
 

@@ -35,8 +35,12 @@ extension Lowering {
     let offsets = Lowering.offsets(groupExtents, strides: weightView.strides)
     let distinct = Array(Set(offsets)).sorted()
     let position = Dictionary(uniqueKeysWithValues: distinct.enumerated().map { ($1, $0) })
+    // Of a single column, those of the tiles that a thread takes abreast go beside one another.
+    let isVector = groupExtents.reduce(1, *) == 1 && extents[columnAxis] == 1
+    let abreast = min(Int(PC_TILES_ABREAST), (tiles + threads - 1) / threads)
+    let height = panelHeight(columns: extents[columnAxis] == 1 ? abreast : extents[columnAxis])
     let weights = try pack(
-      weightView, offsets: distinct, rows: extents[rowAxis], row: weightView.strides[rowAxis],
+      weightView, height: height, offsets: distinct, rows: extents[rowAxis], row: weightView.strides[rowAxis],
       counts: [1, 1, extents[depthAxis]], strides: [0, 0, weightView.strides[depthAxis]])
     let sources = Lowering.offsets(groupExtents, strides: source.strides)
     let results = Lowering.offsets(groupExtents, strides: result.strides)
@@ -47,13 +51,14 @@ extension Lowering {
     }
     let matrix = pc_matrix(
       alpha: coefficient(instruction.alpha), beta: coefficient(instruction.beta), lanes: Int64(lanes),
-      groups: Int64(groups.count), group: array(groups), rows: Int64(extents[rowAxis]), height: panelHeight,
+      groups: Int64(groups.count), group: array(groups), rows: Int64(extents[rowAxis]), height: height,
       columns: Int64(extents[columnAxis]), depth: Int64(extents[depthAxis]), weights: weights.memory.base,
       source: source.place, result: result.place, source_column: Int64(source.strides[columnAxis]),
       source_depth: Int64(source.strides[depthAxis]), result_row: Int64(result.strides[rowAxis]),
       result_column: Int64(result.strides[columnAxis]), bias: nil)
-    let isVector = groups.count == 1 && extents[columnAxis] == 1
     let start = result.place.base - buffers[result.buffer].base + Int(groups[0].result)
+    let isWideAbreast = height == set.pointee.wide_rows && extents[columnAxis] == 1 && lanes < set.pointee.wide_block
+    let isBetterAbreast = isWideAbreast || vectors > 1 && size * distinct.count >= Lowering.leastAbreast
     let product =
       isVector && result.strides[rowAxis] == lanes
       ? ProductRun(
@@ -61,7 +66,7 @@ extension Lowering {
         rows: extents[rowAxis]) : nil
     call(
       PC_KERNEL_MATRIX, matrix, .tile, reads: [source], writes: [result], packs: weights.packs,
-      weightsAbreast: lanes > Int(set.pointee.width) ? size * distinct.count : 0, product: product)
+      abreast: isBetterAbreast ? .better : .possible, product: product)
     guard isVector else { return }
     try addAlternative {
       if $0.tiles == 1, $0.lanes == Int($0.set.pointee.width) {
@@ -163,6 +168,9 @@ extension Lowering {
   /// Threads that share a matrix take rows of it, in every product that reads it or writes it: they find in their caches what
   /// they left there. Where the rows are the depth, it goes in so many pieces for any number of threads.
   private static let pieces = 4
+  /// Weights that are read faster once for several tiles than once for each, though the other tiles' numbers then push one's out of the
+  /// second-level cache.
+  private static let leastAbreast = 1 << 17
   /// Weights that are better packed by parts, since all of them would leave the caches before they are used: threads meet for it. The
   /// source of all tiles, or the block of its depth that is worked on, should fit the second-level cache beside the packed part while one
   /// part of the rows after the other is made of it.
@@ -211,6 +219,8 @@ extension Lowering {
     let filter = operand(instruction.operands[1])
     let result = operand(instruction.results[0])
     let filterView = instruction.operands[1]
+    let runs = horizontal.runs
+    let height = panelHeight(columns: runs.map(\.count).max() ?? 1)
     let isFast = result.isBatched && source.isBatched && !filter.isBatched
     if isFast && rows * c.kernel.count >= 128 {
       source = try gatherChannels(source, instruction.primitive.operandExtents[0], horizontal)
@@ -239,7 +249,7 @@ extension Lowering {
         (isFlippedRow ? (c.kernel.rows - 1) * filter.strides[2] : 0)
         + (isFlippedColumn ? (c.kernel.columns - 1) * filter.strides[3] : 0)
       let packed = try pack(
-        filterView, offsets: (0..<c.groups).map { $0 * groupStride + first }, rows: rows,
+        filterView, height: height, offsets: (0..<c.groups).map { $0 * groupStride + first }, rows: rows,
         row: filter.strides[rowAxis],
         counts: counts,
         strides: order.map { axis in
@@ -256,14 +266,24 @@ extension Lowering {
         pc_taps(count: Int64($0.count), weight: Int64($0.tap * weight), source: Int64($0.position * stride))
       }
     }
+    let columnTaps = taps(horizontal, tapColumn, source.strides[2])
+    let columns = runs.flatMap { run in
+      let next = run[min(1, run.count - 1)]
+      return run.enumerated().map { position, column in
+        pc_column(
+          taps: columnTaps[column], result: Int64(column * result.strides[2]), alike: Int64(run.count - position),
+          source_step: columnTaps[next].source - columnTaps[run[0]].source,
+          result_step: Int64((next - run[0]) * result.strides[2]))
+      }
+    }
     call(
       isFast ? PC_KERNEL_CONVOLUTION : PC_KERNEL_CONVOLUTION_ANY,
       pc_convolution(
         alpha: coefficient(instruction.alpha), beta: coefficient(instruction.beta),
-        lanes: lanes([source, filter, result]), groups: Int64(c.groups), rows: Int64(rows), panel_height: panelHeight,
+        lanes: lanes([source, filter, result]), groups: Int64(c.groups), rows: Int64(rows), panel_height: height,
         channels: Int64(channels), height: Int64(vertical.taps.count), width: Int64(horizontal.taps.count),
         vertical: array(taps(vertical, tapRow, source.strides[1])),
-        horizontal: array(taps(horizontal, tapColumn, source.strides[2])),
+        columns: array(columns),
         vertical_weight: Int64(vertical.tapStep * tapRow),
         vertical_source: Int64(vertical.positionStep * source.strides[1]),
         horizontal_weight: Int64(horizontal.tapStep * tapColumn),
@@ -272,7 +292,7 @@ extension Lowering {
         weights: weights, source: source.place, result: result.place, weights_group: Int64(weightsGroup),
         weights_row: Int64(filter.strides[rowAxis]), source_group: Int64(channels * source.strides[0]),
         result_group: Int64(rows * result.strides[0]), result_channel: Int64(result.strides[0]),
-        result_row: Int64(result.strides[1]), result_column: Int64(result.strides[2])),
+        result_row: Int64(result.strides[1])),
       kind(result, .alone), reads: [source, filter], writes: [result], packs: packs)
   }
 
@@ -359,6 +379,30 @@ private struct Direction {
     var taps: [(count: Int, tap: Int, position: Int)]
     var tapStep: Int
     var positionStep: Int
+
+    /// What is held fixed in runs with the same taps, whose positions and own numbers step evenly.
+    var runs: [[Int]] {
+      var runs: [[Int]] = []
+      var last: [[Int]: Int] = [:]
+      for (index, entry) in taps.enumerated() {
+        let alike = [entry.count, entry.tap]
+        if let known = last[alike] {
+          let run = runs[known]
+          let (before, next) = (run[run.count - 1], run[min(1, run.count - 1)])
+          let isEven =
+            run.count == 1
+            || index - before == next - run[0]
+              && entry.position - taps[before].position == taps[next].position - taps[run[0]].position
+          if isEven {
+            runs[known].append(index)
+            continue
+          }
+        }
+        last[alike] = runs.count
+        runs.append([index])
+      }
+      return runs
+    }
 
     /// Counts the taps from the last one of the kernel.
     mutating func flip(_ kernel: Int) {

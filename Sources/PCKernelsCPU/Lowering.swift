@@ -13,6 +13,11 @@ struct Call {
     case alone
   }
 
+  /// Whether several tiles at once are possible.
+  enum Abreast {
+    case never, possible, better
+  }
+
   var kernel: pc_kernel
   var parameters: UnsafeRawPointer
   var kind: Kind
@@ -30,8 +35,8 @@ struct Call {
   var effects: [Effect] = []
   /// Packed weights that must be up to date, by their index in `Lowering.packs`.
   var packs: [Int] = []
-  /// Of a product that can take several tiles at once, how many weights serve all of them.
-  var weightsAbreast = 0
+  /// Whether it can take several tiles at once, and whether that is better.
+  var abreast = Abreast.never
   /// Calls that do the same with weights as they lie, by their index in `Lowering.alternatives`: for what is done once.
   var once: Range<Int>?
   /// What profiles say of it.
@@ -77,6 +82,8 @@ struct Lowering {
   private(set) var batchSize: Int
   private(set) var lanes: Int
   private(set) var set: UnsafePointer<pc_set>
+  /// Threads that share the tiles out. What they compute does not depend on it, bit for bit.
+  let threads: Int
   private(set) var buffers: [Memory]
   /// Whether memory is only counted; such a lowering must not run.
   let isPlanned: Bool
@@ -102,9 +109,12 @@ struct Lowering {
   private(set) var written: Set<Int> = []
 
   var tiles: Int { (batchSize + lanes - 1) / lanes }
+  /// Vectors of a tile's lanes.
+  var vectors: Int { lanes / Int(set.pointee.width) }
 
   init(
-    _ program: Program, batchSize: Int, lanes: Int, set: UnsafePointer<pc_set>, bindings: [Int: any Storage]?
+    _ program: Program, batchSize: Int, lanes: Int, set: UnsafePointer<pc_set>, threads: Int,
+    bindings: [Int: any Storage]?
   ) throws {
     let isPlanned = bindings == nil
     self.isPlanned = isPlanned
@@ -112,6 +122,7 @@ struct Lowering {
     self.batchSize = batchSize
     self.lanes = lanes
     self.set = set
+    self.threads = threads
     coefficients = Array(repeating: 0, count: program.slots.count)
     let tiles = (batchSize + lanes - 1) / lanes
     buffers = try program.buffers.enumerated().map { index, buffer in
@@ -317,7 +328,7 @@ extension Lowering {
 
   mutating func call<T>(
     _ kernel: pc_kernel_name, _ parameters: T, _ kind: Call.Kind, reads: [Operand], writes: [Operand],
-    packs: [Int] = [], weightsAbreast: Int = 0, run: ElementRun? = nil, product: ProductRun? = nil
+    packs: [Int] = [], abreast: Call.Abreast = .never, run: ElementRun? = nil, product: ProductRun? = nil
   ) {
     calls.append(
       Call(
@@ -329,7 +340,7 @@ extension Lowering {
           PC_KERNEL_SPREAD, PC_KERNEL_COURSE, PC_KERNEL_LAST_ROUND,
         ].contains(kernel),
         reads: Set(reads.map(\.buffer)), writes: Set(writes.map(\.buffer)), run: run, product: product,
-        effects: effects, packs: packs, weightsAbreast: weightsAbreast, origin: origin(kernel)))
+        effects: effects, packs: packs, abreast: abreast, origin: origin(kernel)))
   }
 
   /// Takes the last call's alternative from the calls that `lower` makes; none where it makes none.
@@ -411,19 +422,19 @@ struct PackKey: Hashable {
 }
 
 extension Lowering {
-  /// Rows of a panel of shared weights, at most.
-  var panelHeight: Int64 {
+  /// Rows of a panel of shared weights, at most, where so many columns of lanes go beside one another.
+  func panelHeight(columns: Int) -> Int64 {
     let set = set.pointee
-    return set.wide_rows > 0 && Int64(lanes).isMultiple(of: set.wide_block) ? set.wide_rows : set.rows
+    return set.wide_rows > 0 && columns * lanes >= set.wide_block ? set.wide_rows : set.rows
   }
 
   /// Rows of a shared operand in panels, for each of the offsets, the depth being three nested counts. Instructions that
   /// want the same weights share them.
   mutating func pack(
-    _ view: View, offsets: [Int], rows: Int, row: Int, counts: [Int], strides: [Int]
+    _ view: View, height: Int64, offsets: [Int], rows: Int, row: Int, counts: [Int], strides: [Int]
   ) throws -> PackedWeights {
     let key = PackKey(
-      height: panelHeight, buffer: view.buffer, offsets: offsets.map { view.offset + $0 }, rows: rows, row: row,
+      height: height, buffer: view.buffer, offsets: offsets.map { view.offset + $0 }, rows: rows, row: row,
       counts: counts, strides: strides)
     if let known = packed[key] { return known }
     let size = rows * counts.reduce(1, *)
@@ -432,7 +443,7 @@ extension Lowering {
       let parameters = pc_pack(
         source: pc_place(base: buffers[view.buffer].base + offset, tile: 0, lane: 0),
         target: pc_place(base: weights.memory.base + g * size, tile: 0, lane: 0), rows: Int64(rows),
-        height: panelHeight, row: Int64(row), depth: Int64(counts.reduce(1, *)), start: 0, count0: Int64(counts[0]),
+        height: height, row: Int64(row), depth: Int64(counts.reduce(1, *)), start: 0, count0: Int64(counts[0]),
         count1: Int64(counts[1]), count2: Int64(counts[2]),
         stride0: Int64(strides[0]), stride1: Int64(strides[1]), stride2: Int64(strides[2]))
       weights.packs.append(packs.count)

@@ -77,11 +77,6 @@ private struct PlanBuilder {
   /// Packed weights that are up to date. None is at first: parameters may change between runs.
   private var fresh: Set<Int> = []
 
-  /// Weights of a product that is read faster once for several tiles than once for each, though the other tiles' numbers then push
-  /// one's out of the second-level cache; and how many tiles share each panel of the weights while it is in the first.
-  private static let leastAbreast = 1 << 17
-  private static let abreast: Int64 = 2
-
   /// Packed weights that some rounds use, one after the other.
   private let reused: Set<Int>
 
@@ -248,7 +243,7 @@ private struct PlanBuilder {
         if region.add(index, run) { continue }
       }
       close()
-      spans.append(Span(calls: [index]))
+      spans.append(Span(calls: [index], isAbreast: calls.calls[index].abreast == .better))
     }
     close()
     return spans
@@ -262,7 +257,7 @@ private struct PlanBuilder {
       let isRegion = group.allSatisfy { index in calls.calls[index].run.map { region.add(index, $0) } ?? false }
       guard isRegion else {
         let early = earlyRepetitions(group, count)
-        let isAbreast = group.contains { calls.calls[$0].weightsAbreast >= PlanBuilder.leastAbreast }
+        let isAbreast = group.contains { calls.calls[$0].abreast == .better }
         return Span(calls: group, repetitions: count - early.count, isAbreast: isAbreast, early: early)
       }
       forgetZeros(group)
@@ -357,7 +352,8 @@ private struct PlanBuilder {
     }
     phases.append(
       pc_phase(
-        together: together, abreast: list.contains(where: \.isAbreast) ? PlanBuilder.abreast : 1, live: Int64(live),
+        together: together, abreast: list.contains(where: \.isAbreast) ? Int64(PC_TILES_ABREAST) : 1,
+        live: Int64(live),
         first: Int64(firstSpan), count: Int64(spans.count - firstSpan)))
   }
 

@@ -70,6 +70,8 @@ extension Values {
   @Test(arguments: supportedSets, [9, 17, 33, 70]) func largeWeightsUsedOnce(set: CPU.InstructionSet, batch: Int)
     throws
   {
+    // Where the batch is one vector, weights that are used once are read as they lie, in pieces.
+    guard set != .avx512 || batch > 16 else { return }
     // Weights as they lie that fill the packed part several times, and a rest of rows.
     var layers = Values.layers(batch: batch, width: 371, count: 5, seed: UInt64(batch))
     layers.multiply(0, into: 1)

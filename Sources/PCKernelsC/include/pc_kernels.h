@@ -25,6 +25,9 @@ typedef struct {
   int64_t result, x, y, z;
 } pc_axis;
 
+/// Tiles that calls take at once where that is better.
+enum { PC_TILES_ABREAST = 2 };
+
 /// What a kernel is told beside its parameters: which tile (and, if its call takes tiles abreast, how many from there on), how many
 /// of its lanes hold examples, which part of the work out of how many, and where coefficients and scratch memory are.
 typedef struct {
@@ -151,7 +154,7 @@ typedef struct {
   const float *weights;
   pc_place source, result;
   int64_t source_column, source_depth, result_row, result_column;
-  /// What is added to each row where more lanes than a vector has are in a tile, alpha is 1 and beta 0; null where there is nothing.
+  /// What is added to each row where alpha is 1 and beta 0; null where there is nothing.
   const float *bias;
 } pc_matrix;
 
@@ -231,6 +234,14 @@ typedef struct {
   int64_t count, weight, source;
 } pc_taps;
 
+/// A column of the result, and how many from this one on have the same taps, their sources `source_step` apart and their results
+/// `result_step`.
+typedef struct {
+  pc_taps taps;
+  int64_t result;
+  int64_t alike, source_step, result_step;
+} pc_column;
+
 /// A convolution or its input gradient: `result[g, r, y, x] = Σ weights[g, r, …] · source[g, …]` over the taps of row y,
 /// the taps of column x and the channels. Steps in `weights` count floats of the filter, or places in the depth
 /// where the weights are packed.
@@ -239,7 +250,9 @@ typedef struct {
   int64_t lanes;
   int64_t groups, rows, panel_height, channels;
   int64_t height, width;
-  const pc_taps *vertical, *horizontal;
+  const pc_taps *vertical;
+  /// In any order.
+  const pc_column *columns;
   int64_t vertical_weight, vertical_source;
   int64_t horizontal_weight, horizontal_source;
   int64_t channel_weight, channel_source;
@@ -247,7 +260,7 @@ typedef struct {
   int64_t depth;
   pc_place weights, source, result;
   int64_t weights_group, weights_row, source_group;
-  int64_t result_group, result_channel, result_row, result_column;
+  int64_t result_group, result_channel, result_row;
 } pc_convolution;
 
 /// `result[g, o, c, i, j] = Σ message[g, o, …] · image[g, c, …]` over the positions at which tap (i, j) meets the image. Of
