@@ -57,8 +57,16 @@ bool pc_denormals_are_zero(void) { return (floating_point_mode() & FLUSH) == FLU
 
 // MARK: Barrier
 
+/// What is left of a thread's share of a phase, alone on its cache line: units `first ..< last`, and in which phase (counted from the
+/// pool's start, the lowest bits) that holds.
+typedef struct {
+  _Alignas(64) _Atomic(uint64_t) left;
+  uint64_t phase;
+} Share;
+
 struct pc_pool {
   int64_t threads;
+  Share *shares;
   pthread_t *handles;
   int64_t started;
   pthread_mutex_t in_use;
@@ -132,6 +140,43 @@ static int64_t processors(void) {
   if (sched_getaffinity(0, sizeof allowed, &allowed) == 0) return CPU_COUNT(&allowed);
 #endif
   return sysconf(_SC_NPROCESSORS_ONLN);
+}
+
+// MARK: Shares
+//
+// The units of a phase are shared out evenly, so that a thread finds in its cache what it left there. Who is done with its own share
+// takes from the end of another's: a core that a host has given to others, too, holds nobody up.
+
+enum { unit_bits = 24 };
+
+static uint64_t share_of(uint64_t phase, int64_t first, int64_t last) {
+  return phase << 2 * unit_bits | (uint64_t)first << unit_bits | (uint64_t)last;
+}
+
+/// Up to `most` of the `count` units that nobody has begun; returns how many, 0 when there are none. Whoever comes first in a phase
+/// says what a share is.
+static int64_t take(pc_pool *pool, int64_t thread, int64_t count, int64_t most, int64_t *unit) {
+  const uint64_t mask = (1 << unit_bits) - 1, phase = pool->shares[thread].phase << 2 * unit_bits >> 2 * unit_bits;
+  for (int64_t i = 0; i < pool->threads; i++) {
+    const int64_t owner = (thread + i) % pool->threads;
+    _Atomic(uint64_t) *left = &pool->shares[owner].left;
+    uint64_t now = atomic_load(left);
+    while (true) {
+      const bool is_begun = now >> 2 * unit_bits == phase;
+      const int64_t first = is_begun ? (int64_t)(now >> unit_bits & mask) : count * owner / pool->threads;
+      const int64_t last = is_begun ? (int64_t)(now & mask) : count * (owner + 1) / pool->threads;
+      if (is_begun && first == last) break;
+      const int64_t taken = last - first < most ? last - first : most;
+      const bool is_own = owner == thread;
+      if (!atomic_compare_exchange_strong(
+              left, &now, share_of(phase, is_own ? first + taken : first, is_own ? last : last - taken)))
+        continue;
+      if (taken == 0) break;
+      *unit = is_own ? first : last - taken;
+      return taken;
+    }
+  }
+  return 0;
 }
 
 // MARK: Scripts
@@ -211,18 +256,32 @@ static void run_for_tiles(
 static void run_phase(pc_pool *pool, const pc_script *s, const pc_phase *phase, int64_t thread) {
   const pc_span *const first = s->spans + phase->first, *const last = first + phase->count;
   pc_work work = {.tiles = 1, .coefficients = s->coefficients, .scratch = s->scratch + thread * s->scratch_stride};
-  if (phase->together) {
-    // Calls that work on tiles come here only where there is but one.
-    work.live = phase->live ? phase->live : s->tiles == 1 ? s->batch : 1;
-    work.part = thread, work.parts = pool->threads;
+  pool->shares[thread].phase++;
+  if (!phase->together) {
+    work.parts = 1;
+    while ((work.tiles = take(pool, thread, s->tiles, phase->abreast, &work.tile)) > 0)
+      for (const pc_span *span = first; span < last; span++) run_for_tiles(s, phase, span, &work, thread);
+    meet(pool);
+    return;
+  }
+  // Calls that work on tiles come here only where there is but one.
+  work.live = phase->live ? phase->live : s->tiles == 1 ? s->batch : 1;
+  work.parts = pool->threads * phase->pieces;
+  if (phase->pieces == 1) {
+    work.part = thread;
     for (const pc_span *span = first; span < last; span++) run_span(s, phase, span, &work, thread);
   } else {
-    const int64_t end = s->tiles * (thread + 1) / pool->threads;
-    work.parts = 1;
-    for (work.tile = s->tiles * thread / pool->threads; work.tile < end; work.tile += phase->abreast) {
-      work.tiles = end - work.tile < phase->abreast ? end - work.tile : phase->abreast;
-      for (const pc_span *span = first; span < last; span++) run_for_tiles(s, phase, span, &work, thread);
-    }
+    // The first thread's own calls may need one another, in order, but nothing of the others.
+    for (const pc_span *span = first; span < last; span++)
+      if (thread == 0 && s->calls[span->first].alone) run_span(s, phase, span, &work, thread);
+    // A thread's units are its pieces of the first span, then those of the next.
+    const int64_t each = phase->count * phase->pieces, most = phase->pieces < 16 ? 1 : phase->pieces / 8;
+    for (int64_t unit, units; (units = take(pool, thread, pool->threads * each, most, &unit)) > 0;)
+      for (int64_t end = unit + units; unit < end; unit++) {
+        const pc_span *span = first + unit % each / phase->pieces;
+        work.part = unit / each * phase->pieces + unit % phase->pieces;
+        if (!s->calls[span->first].alone) run_span(s, phase, span, &work, thread);
+      }
   }
   meet(pool);
 }
@@ -257,7 +316,8 @@ void pc_pool_run(pc_pool *pool, const pc_script *script) {
   uint64_t mode = floating_point_mode();
   set_floating_point_mode(mode | FLUSH);
   if (script->alone) {
-    pc_pool one = {.threads = 1, .script = script};
+    Share share = {0};
+    pc_pool one = {.threads = 1, .shares = &share, .script = script};
     run_script(&one, 0);
   } else {
     pool->script = script;
@@ -279,6 +339,7 @@ static void release(pc_pool *pool) {
   pthread_mutex_destroy(&pool->sleep);
   pthread_cond_destroy(&pool->wake);
   free(pool->handles);
+  free(pool->shares);
   free(pool);
 }
 
@@ -297,12 +358,17 @@ pc_pool *pc_pool_create(int64_t threads) {
   pool->threads = threads;
   pool->outnumbers = threads > processors();
   pool->handles = calloc((size_t)threads, sizeof *pool->handles);
+  pool->shares = aligned_alloc(_Alignof(Share), sizeof *pool->shares * (size_t)threads);
   pthread_mutex_init(&pool->in_use, NULL);
   pthread_mutex_init(&pool->sleep, NULL);
   pthread_cond_init(&pool->wake, NULL);
-  if (!pool->handles) {
+  if (!pool->handles || !pool->shares) {
     release(pool);
     return NULL;
+  }
+  for (int64_t i = 0; i < threads; i++) {
+    atomic_init(&pool->shares[i].left, 0);
+    pool->shares[i].phase = 0;
   }
   for (int64_t i = 1; i < threads; i++) {
     Worker *worker = malloc(sizeof *worker);

@@ -24,7 +24,7 @@ extension CPU {
       pc_call(kernel: pc_kernel_of(set, PC_KERNEL_FOREIGN), parameters: exercise.base, alone: false, abreast: false)
     ])
     let spans = CArray([pc_span(first: 0, count: 1, repeat: 1, parts: 1, abreast: false)])
-    let phases = CArray([pc_phase(together: true, abreast: 1, live: 0, first: 0, count: 1)])
+    let phases = CArray([pc_phase(together: true, abreast: 1, pieces: 1, live: 0, first: 0, count: 1)])
     let blocks = CArray([pc_block(first: 0, count: 1, repeat: 1)])
     let script = pc_script(
       alone: false, calls: calls.base, spans: spans.base, phases: phases.base, blocks: blocks.base, block_count: 1,

@@ -132,7 +132,8 @@ final class CPUExecutable: Executable {
       plan = known
     } else {
       plan = Plan(
-        script, calls: calls, leastShared: leastShared, sharesTile: pool.threads > 1 && batchSize <= lanes)
+        script, calls: calls, leastShared: leastShared, sharesTile: pool.threads > 1 && batchSize <= lanes,
+        threads: pool.threads)
       plans[script] = plan
     }
     return plan

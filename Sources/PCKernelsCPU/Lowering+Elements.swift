@@ -33,7 +33,7 @@ extension Lowering {
         beta: coefficient(instruction.beta), limit: limit, result: result.place, x: places[0], y: places[1],
         z: places[2], rank: Int64(axes.count), axes: array(axes)),
       kind(result, .together), reads: operands, writes: [result],
-      run: hasLanes ? elementRun(axes, result, operands) : nil)
+      run: elementRun(axes, result, operands))
   }
 
   private func elementRun(_ axes: [pc_axis], _ result: Operand, _ operands: [Operand]) -> ElementRun? {

@@ -138,12 +138,13 @@ extension Lowering {
     let (depth, xDepth, yDepth) = (extents[kept.count], x.strides[kept.count], y.strides[kept.count])
     let sums = (x.isBatched || y.isBatched) && !result.isBatched
     let (shorter, longer) = (min(xDepth, yDepth), max(xDepth, yDepth))
-    let isByRows =
-      lanes([x, y, result]) == 1 && depth >= 64 && shorter <= 1 && longer > 1
+    // A matrix whose rows are the depth, or two vectors: threads share the depth.
+    let isInPieces =
+      lanes([x, y, result]) == 1 && depth >= 64 && (shorter <= 1 && longer > 1 || kept.reduce(1, *) == 1)
       && extents.reduce(1, *) >= Lowering.leastInPieces
-    let pieces = isByRows ? Lowering.pieces : 1
+    let pieces = isInPieces ? Lowering.pieces : 1
     let total =
-      sums || isByRows ? try summed(result, extents: kept, instruction, parts: isByRows ? pieces : nil) : nil
+      sums || isInPieces ? try summed(result, extents: kept, instruction, parts: isInPieces ? pieces : nil) : nil
     let target = total?.partial ?? result
     // Neighbouring results are worked on together, so they belong to the innermost axis.
     let order = kept.indices.sorted { (target.strides[$0], $1) > (target.strides[$1], $0) }
@@ -161,7 +162,7 @@ extension Lowering {
         piece_result: target.place.tile),
       sums ? .tile : kind(result, .together), reads: [x, y], writes: [target])
     if let total {
-      call(PC_KERNEL_COMBINE, total.combine, .together, reads: isByRows ? [target] : [], writes: [result])
+      call(PC_KERNEL_COMBINE, total.combine, .together, reads: isInPieces ? [target] : [], writes: [result])
     }
   }
 

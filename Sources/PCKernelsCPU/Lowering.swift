@@ -45,6 +45,10 @@ struct Call {
   /// Multiply-adds, or bytes where they are more: on a core of two vector units, to read a byte of the cache takes about as long as
   /// a multiply-add. Of calls that help others it is 0.
   var work: Int { max(origin.multiplyAdds, origin.byteCount) }
+  func touchesNumbers(of other: Call) -> Bool {
+    !reads.union(writes).isDisjoint(with: other.reads.union(other.writes))
+  }
+
   /// Whether to share it out would cost more than to do it.
   var isSmall: Bool { work > 0 && work < 60_000 }
 }

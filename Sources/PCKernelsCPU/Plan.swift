@@ -19,8 +19,9 @@ final class Plan {
   ///   - leastShared: the work that a phase must have on average for the threads to share it.
   ///   - sharesTile: whether there is one tile for several threads, who then share out the products of each section that
   ///     has enough of them.
-  init(_ script: [Passage], calls: Calls, leastShared: Int, sharesTile: Bool) {
-    var builder = PlanBuilder(calls: calls, script: script, leastInTile: sharesTile ? leastShared : nil)
+  init(_ script: [Passage], calls: Calls, leastShared: Int, sharesTile: Bool, threads: Int) {
+    var builder = PlanBuilder(
+      calls: calls, script: script, leastInTile: sharesTile ? leastShared : nil, threads: threads)
     for passage in script where passage.count > 0 { builder.append(passage) }
     builder.closeBlock(repeating: 1)
     self.calls = CArray(builder.listed)
@@ -73,12 +74,19 @@ private struct PlanBuilder {
   private var openShared = Footprint()
   private var openAlone = Footprint()
   private var openHasWorkspace = false
+  /// Of the last open span that threads share, if it is elementwise.
+  private var openRegion: ElementRegion?
   private var openPacks: [Int] = []
   /// Packed weights that are up to date. None is at first: parameters may change between runs.
   private var fresh: Set<Int> = []
 
+  /// Pieces of each thread's part of a long call, and multiply-adds or bytes from which on a call is long.
+  private static let pieces = 8
+  private static let leastInPieces = 1 << 22
+
   /// Packed weights that some rounds use, one after the other.
   private let reused: Set<Int>
+  private let threads: Int
 
   /// The lanes in use where they are not the batch's; 0 where they are.
   private var live = 0
@@ -116,8 +124,9 @@ private struct PlanBuilder {
     }
   }
 
-  init(calls: Calls, script: [Passage], leastInTile: Int?) {
+  init(calls: Calls, script: [Passage], leastInTile: Int?, threads: Int) {
     self.calls = calls
+    self.threads = threads
     self.leastInTile = leastInTile
     reused = script.reduce(into: []) { reused, passage in
       guard passage.count > 1 else { return }
@@ -293,6 +302,7 @@ private struct PlanBuilder {
     // Calls that make one instruction hand over in memory that is no buffer.
     let hasWorkspace = call.kind == .tile && (call.reads.isEmpty || call.writes.isEmpty || call.writes.contains(-1))
     let isAlone = call.kind == .alone || call.kind == .tile && !call.sharesTiles || call.isSmall
+    if !isAlone && joinRegion(index) { return }
     let isIndependent = !openShared.isTouched(by: call) && (isAlone || !openAlone.isTouched(by: call))
     if !openIsTogether || !isIndependent || hasWorkspace || openHasWorkspace { closePhase() }
     let stale = call.packs.filter { !fresh.contains($0) }
@@ -305,7 +315,26 @@ private struct PlanBuilder {
     openIsTogether = true
     if isAlone { openAlone.add(call) } else { openShared.add(call) }
     open.append(Span(calls: [index], isAlone: isAlone))
+    var region = ElementRegion()
+    openRegion = !isAlone && call.run.map { $0.isOneRow && region.add(index, $0) } ?? false ? region : nil
     invalidate(call.writes)
+  }
+
+  /// An elementwise call goes with the one before it, part by part of their elements, where both work on the same numbers.
+  private mutating func joinRegion(_ index: Int) -> Bool {
+    let call = calls.calls[index]
+    guard openIsTogether, var region = openRegion, let run = call.run, run.isOneRow, let last = open.indices.last,
+      open[last].calls.contains(where: { calls.calls[$0].touchesNumbers(of: call) }), region.add(index, run)
+    else { return false }
+    var others = Footprint()
+    for other in open[..<last].flatMap(\.calls) { others.add(calls.calls[other]) }
+    guard !others.isTouched(by: call) else { return false }
+    open[last].calls.append(index)
+    open[last].parts = region.parts
+    openRegion = region
+    openShared.add(call)
+    invalidate(call.writes)
+    return true
   }
 
   private mutating func invalidate(_ buffers: Set<Int>) {
@@ -322,6 +351,7 @@ private struct PlanBuilder {
     open = []
     openIsTogether = false
     openHasWorkspace = false
+    openRegion = nil
     (openShared, openAlone) = (Footprint(), Footprint())
     openPacks = []
   }
@@ -342,7 +372,7 @@ private struct PlanBuilder {
         spans.append(
           pc_span(
             first: Int64(calls.lowerBound), count: Int64(calls.count), repeat: Int64(repetitions),
-            parts: Int64(parts), abreast: span.isAbreast))
+            parts: Int64(together ? 1 : parts), abreast: span.isAbreast))
       }
       for range in span.early.flatMap(\.ranges) {
         append((first + range.lowerBound)..<(first + range.upperBound), repetitions: 1, parts: 1)
@@ -353,8 +383,16 @@ private struct PlanBuilder {
     phases.append(
       pc_phase(
         together: together, abreast: list.contains(where: \.isAbreast) ? Int64(PC_TILES_ABREAST) : 1,
-        live: Int64(live),
+        pieces: together ? Int64(list.map(pieces).max() ?? 1) : 1, live: Int64(live),
         first: Int64(firstSpan), count: Int64(spans.count - firstSpan)))
+  }
+
+  /// Pieces of each thread's part of what all share: so many that the elements of a region stay in the first-level cache, or, of a long
+  /// call, that who is done first can help the others.
+  private func pieces(_ span: Span) -> Int {
+    if span.isAlone { return 1 }
+    if span.parts > 1 { return (span.parts + threads - 1) / threads }
+    return span.calls.contains { calls.calls[$0].work >= PlanBuilder.leastInPieces } ? PlanBuilder.pieces : 1
   }
 
   mutating func closeBlock(repeating count: Int) {

@@ -162,7 +162,76 @@ private func sequence(batch: Int, length: Int, dice: inout Dice) -> Experiment {
   return experiment
 }
 
+/// Updates of large and small parameters by running means of a gradient and its square, as several optimizers have them. The gradient
+/// of the large ones is long enough for threads to help one another.
+private func updates(batch: Int, dice: inout Dice) -> Experiment {
+  var experiment = Experiment(batch: batch)
+  experiment.program.slots = ["kept", "new"]
+  experiment.program.sections = [Section(name: "learning")]
+  let (rows, columns) = (301, 307)
+  func add(_ name: String, _ count: Int, batched: Bool = false, in range: ClosedRange<Float> = -1...1) -> Int {
+    experiment.buffer(
+      name, count: count, batched: batched, contents: dice.reals(count * (batched ? batch : 1), in: range))
+  }
+  let (x, y) = (add("x", columns, batched: true), add("y", rows, batched: true))
+  for (name, count) in [("weights", rows * columns), ("bias", rows), ("other", 20_011), ("gain", 3)] {
+    let parameter = add(name, count)
+    let gradient = add("\(name) gradient", count)
+    let mean = add("\(name) mean", count)
+    let square = add("\(name) square", count, in: 1...2)
+    let scale = add("\(name) scale", count)
+    func all(_ buffer: Int) -> View { View(buffer: buffer, strides: [1]) }
+    if name == "weights" {
+      experiment.append(
+        Instruction(
+          .contract(extents: [rows, columns, 1]),
+          operands: [View(buffer: y, strides: [1, 0, 0]), View(buffer: x, strides: [0, 1, 0])],
+          results: [View(buffer: gradient, strides: [columns, 1, 0])]), section: 0)
+    }
+    let steps: [(Elementwise, [View], Int, Scalar, Scalar)] = [
+      (.identity, [all(gradient)], mean, .slot(1), .slot(0)),
+      (.multiply, [all(gradient), all(gradient)], square, .slot(1), .slot(0)),
+      (.sqrt, [all(square)], scale, .one, .zero),
+      (.one, [], scale, .constant(0.01), .one),
+      (.divide, [all(mean), all(scale)], parameter, .constant(-0.1), .one),
+    ]
+    for (function, operands, result, alpha, beta) in steps {
+      experiment.append(
+        Instruction(
+          .elementwise(function, extents: [count]), operands: operands, results: [all(result)], alpha: alpha,
+          beta: beta),
+        section: 0)
+    }
+  }
+  experiment.script = Array(repeating: Passage(section: 0), count: 5)
+  return experiment
+}
+
 @Suite struct ThreadTests {
+  /// Updates go part by part of the elements, whoever comes first; small ones stay in order.
+  @Test(arguments: supportedSets)
+  func updatesAgree(set: CPU.InstructionSet) throws {
+    var dice = Dice(seed: 64)
+    let experiment = updates(batch: 64, dice: &dice)
+    let expected = try experiment.run(on: Reference(), slots: [0.9, 0.1])
+    let one = try experiment.run(on: CPU(threads: 1, instructionSet: set), slots: [0.9, 0.1])
+    for (index, buffer) in experiment.program.buffers.enumerated() {
+      let largest = expected[index].reduce(0) { max($0, abs($1)) }
+      let problem = discrepancy(one[index], expected[index]) { _ in 5e-6 * largest }
+      #expect(problem == nil, "\(buffer.name): \(problem ?? "")")
+    }
+    for threads in [2, 3, 5] {
+      let cpu = try CPU(threads: threads, instructionSet: set)
+      for turn in 0..<20 {
+        let several = try experiment.run(on: cpu, slots: [0.9, 0.1])
+        let different = experiment.program.buffers.indices.filter { several[$0] != one[$0] }
+        #expect(
+          different.isEmpty,
+          "\(threads) threads, turn \(turn): \(different.map { experiment.program.buffers[$0].name })")
+      }
+    }
+  }
+
   @Test(arguments: supportedSets)
   func sequencesAgree(set: CPU.InstructionSet) throws {
     for (batch, length) in [(1, 3), (8, 20), (33, 40), (64, 20)] {

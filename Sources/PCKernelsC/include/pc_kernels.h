@@ -399,11 +399,11 @@ typedef struct {
 } pc_span;
 
 /// Either every group of up to `abreast` tiles runs all spans before the next (threads share the tiles out), or all threads run
-/// the calls together, each its part. After a phase all threads meet. `live`, where it is not 0, replaces the number of lanes in
-/// use.
+/// the calls together, each its part: one, or `pieces`, of which others may take some. After a phase all threads meet. `live`, where it
+/// is not 0, replaces the number of lanes in use.
 typedef struct {
   bool together;
-  int64_t abreast;
+  int64_t abreast, pieces;
   int64_t live;
   int64_t first, count;
 } pc_phase;
