@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "include/pc_kernels.h"
-#include "foreign.h"
 #include "transpose.h"
 
 #ifdef TARGET

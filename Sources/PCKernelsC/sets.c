@@ -1,5 +1,5 @@
 // Which instruction sets this machine has.
-#include "foreign.h"
+#include "include/pc_kernels.h"
 
 extern const pc_set pc_portable;
 #if defined(__x86_64__)

@@ -11,29 +11,13 @@ extension CPU {
   public func peakGigaflops(seconds: Double = 0.05) -> Double {
     guard let set = instructionSet.kernels else { return 0 }
     let rounds: Int64 = 100_000
-    let zero = CArray([Float(0)])
-    let exercise = CArray([
-      pc_foreign(
-        alpha: 0, beta: 0,
-        function: { set, _, _, _, _ in
-          var value: Float = 0
-          _ = set?.assumingMemoryBound(to: pc_set.self).pointee.exercise(100_000, &value)
-        }, context: UnsafeMutableRawPointer(mutating: set))
-    ])
-    let calls = CArray([
-      pc_call(kernel: pc_kernel_of(set, PC_KERNEL_FOREIGN), parameters: exercise.base, alone: false, abreast: false)
-    ])
-    let spans = CArray([pc_span(first: 0, count: 1, repeat: 1, parts: 1, abreast: false)])
-    let phases = CArray([pc_phase(together: true, abreast: 1, pieces: 1, live: 0, first: 0, count: 1)])
-    let blocks = CArray([pc_block(first: 0, count: 1, repeat: 1)])
-    let script = pc_script(
-      alone: false, calls: calls.base, spans: spans.base, phases: phases.base, blocks: blocks.base, block_count: 1,
-      tiles: 1, lanes: 1, batch: 1, coefficients: zero.base, scratch: nil, scratch_stride: 0, notes: nil,
-      note_capacity: 0, note_counts: nil)
     var value: Float = 0
     let operations = set.pointee.exercise(1, &value) * Double(rounds) * Double(threads)
     return best(seconds: seconds) {
-      pool.run(script)
+      pool.perform { _ in
+        var value: Float = 0
+        _ = set.pointee.exercise(rounds, &value)
+      }
       return operations
     } * 1e-9
   }

@@ -67,12 +67,26 @@ final class CPUExecutable: Executable {
     guard count == declaration.count * examples else {
       fatalError("upload of \(count) numbers into \(declaration.name), which holds \(declaration.count * examples)")
     }
-    pool.exclusively {
+    let tiles = (batchSize + lanes - 1) / lanes
+    guard declaration.isBatched, tiles > 1, pool.threads > 1, count >= Self.leastSharedUpload, let values else {
+      pool.exclusively {
+        scatter(
+          values, buffers[buffer].base, Int64(examples), Int64(declaration.count),
+          declaration.isBatched ? Int64(lanes) : 1)
+      }
+      return
+    }
+    // Who will work on a tile brings it in.
+    pool.perform(tiles: tiles) { tile in
+      let first = tile * lanes * declaration.count
       scatter(
-        values, buffers[buffer].base, Int64(examples), Int64(declaration.count),
-        declaration.isBatched ? Int64(lanes) : 1)
+        values + first, buffers[buffer].base + first, Int64(min(lanes, batchSize - tile * lanes)),
+        Int64(declaration.count), Int64(lanes))
     }
   }
+
+  /// Numbers from which on threads share an upload.
+  private static let leastSharedUpload = 1 << 15
 
   func download(_ buffer: Int) -> [Double] {
     let declaration = program.buffers[buffer]

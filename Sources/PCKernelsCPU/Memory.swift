@@ -53,6 +53,41 @@ final class ThreadPool: @unchecked Sendable {
     withUnsafePointer(to: script) { pc_pool_run(pool, $0) }
   }
 
+  /// Does something on every thread (which is told tile 0), or once for each of so many tiles, which the threads share out.
+  func perform(tiles: Int? = nil, _ body: (_ tile: Int) -> Void) {
+    withoutActuallyEscaping(body) { body in
+      let work = Work(body: body)
+      let zero = CArray([Float(0)])
+      let foreign = CArray([
+        pc_foreign(
+          alpha: 0, beta: 0,
+          function: { context, tile, _, _, _ in
+            guard let context else { return }
+            Unmanaged<Work>.fromOpaque(context).takeUnretainedValue().body(Int(tile))
+          }, context: Unmanaged.passUnretained(work).toOpaque())
+      ])
+      let calls = CArray([
+        pc_call(kernel: pc_call_foreign, parameters: foreign.base, alone: false, abreast: false)
+      ])
+      let spans = CArray([pc_span(first: 0, count: 1, repeat: 1, parts: 1, abreast: false)])
+      let phases = CArray([pc_phase(together: tiles == nil, abreast: 1, pieces: 1, live: 0, first: 0, count: 1)])
+      let blocks = CArray([pc_block(first: 0, count: 1, repeat: 1)])
+      let count = Int64(tiles ?? 1)
+      run(
+        pc_script(
+          alone: false, calls: calls.base, spans: spans.base, phases: phases.base, blocks: blocks.base,
+          block_count: 1,
+          tiles: count, lanes: 1, batch: count, coefficients: zero.base, scratch: nil, scratch_stride: 0, notes: nil,
+          note_capacity: 0, note_counts: nil))
+    }
+  }
+
+  private final class Work {
+    let body: (Int) -> Void
+
+    init(body: @escaping (Int) -> Void) { self.body = body }
+  }
+
   /// Does something while no run is under way.
   func exclusively<Result>(_ body: () throws -> Result) rethrows -> Result {
     pc_pool_lock(pool)

@@ -388,6 +388,9 @@ const pc_set *pc_find_set(pc_set_name name);
 
 pc_kernel pc_kernel_of(const pc_set *set, pc_kernel_name name);
 
+/// `PC_KERNEL_FOREIGN` of every set.
+void pc_call_foreign(const void *parameters, const pc_work *work);
+
 // MARK: Running
 
 /// Calls `first ..< first + count`, the whole of them `repeat` times. With `parts` > 1 they are elementwise functions over
