@@ -27,7 +27,7 @@ struct Options {
                            interpreters that can import these; without one the library is left out
       --rounds N           rounds of steps (default: as many as the work states)
       --threads N          ours and the peers' (default 2)
-      --isa NAME           avx512, avx2 or portable (default: the best there is)
+      --isa NAME           avx512, avx2 or 128 (default: the best there is)
       --only TEXT          only our steps, or the kernels, whose name holds this
       --format json        a line of JSON for each work, in place of a table
       --output FOLDER      where scaling leaves its CSV and pictures
