@@ -57,11 +57,11 @@ bool pc_denormals_are_zero(void) { return (floating_point_mode() & FLUSH) == FLU
 
 // MARK: Barrier
 
-/// What is left of a thread's share of a phase, alone on its cache line: units `first ..< last`, and in which phase (counted from the
-/// pool's start, the lowest bits) that holds.
+/// What is left of a thread's share of a phase, alone on its cache line: units `first ..< last`, and in which phase that holds. Only
+/// phases whose units are taken count. In each of them every thread looks at its own share, which so is never older than the one before.
 typedef struct {
   _Alignas(64) _Atomic(uint64_t) left;
-  uint64_t phase;
+  uint8_t phase;
 } Share;
 
 struct pc_pool {
@@ -147,23 +147,21 @@ static int64_t processors(void) {
 // The units of a phase are shared out evenly, so that a thread finds in its cache what it left there. Who is done with its own share
 // takes from the end of another's: a core that a host has given to others, too, holds nobody up.
 
-enum { unit_bits = 24 };
-
 static uint64_t share_of(uint64_t phase, int64_t first, int64_t last) {
-  return phase << 2 * unit_bits | (uint64_t)first << unit_bits | (uint64_t)last;
+  return phase << 2 * PC_UNIT_BITS | (uint64_t)first << PC_UNIT_BITS | (uint64_t)last;
 }
 
 /// Up to `most` of the `count` units that nobody has begun; returns how many, 0 when there are none. Whoever comes first in a phase
 /// says what a share is.
 static int64_t take(pc_pool *pool, int64_t thread, int64_t count, int64_t most, int64_t *unit) {
-  const uint64_t mask = (1 << unit_bits) - 1, phase = pool->shares[thread].phase << 2 * unit_bits >> 2 * unit_bits;
+  const uint64_t mask = (1 << PC_UNIT_BITS) - 1, phase = pool->shares[thread].phase;
   for (int64_t i = 0; i < pool->threads; i++) {
     const int64_t owner = (thread + i) % pool->threads;
     _Atomic(uint64_t) *left = &pool->shares[owner].left;
     uint64_t now = atomic_load(left);
     while (true) {
-      const bool is_begun = now >> 2 * unit_bits == phase;
-      const int64_t first = is_begun ? (int64_t)(now >> unit_bits & mask) : count * owner / pool->threads;
+      const bool is_begun = now >> 2 * PC_UNIT_BITS == phase;
+      const int64_t first = is_begun ? (int64_t)(now >> PC_UNIT_BITS & mask) : count * owner / pool->threads;
       const int64_t last = is_begun ? (int64_t)(now & mask) : count * (owner + 1) / pool->threads;
       if (is_begun && first == last) break;
       const int64_t taken = last - first < most ? last - first : most;
@@ -256,7 +254,7 @@ static void run_for_tiles(
 static void run_phase(pc_pool *pool, const pc_script *s, const pc_phase *phase, int64_t thread) {
   const pc_span *const first = s->spans + phase->first, *const last = first + phase->count;
   pc_work work = {.tiles = 1, .coefficients = s->coefficients, .scratch = s->scratch + thread * s->scratch_stride};
-  pool->shares[thread].phase++;
+  if (!phase->together || phase->pieces > 1) pool->shares[thread].phase++;
   if (!phase->together) {
     work.parts = 1;
     while ((work.tiles = take(pool, thread, s->tiles, phase->abreast, &work.tile)) > 0)

@@ -8,6 +8,7 @@ final class CPUExecutable: Executable {
   fileprivate let program: Program
   private let pool: ThreadPool
   private let lanes: Int
+  private let tiles: Int
   private let buffers: [Memory]
   private let calls: Calls
   private let scratch: Memory
@@ -24,6 +25,7 @@ final class CPUExecutable: Executable {
     program = lowering.program
     self.pool = pool
     lanes = lowering.lanes
+    tiles = lowering.tiles
     buffers = lowering.buffers
     calls = Calls(lowering)
     scratchStride = lowering.scratchStride
@@ -67,7 +69,6 @@ final class CPUExecutable: Executable {
     guard count == declaration.count * examples else {
       fatalError("upload of \(count) numbers into \(declaration.name), which holds \(declaration.count * examples)")
     }
-    let tiles = (batchSize + lanes - 1) / lanes
     guard declaration.isBatched, tiles > 1, pool.threads > 1, count >= Self.leastSharedUpload, let values else {
       pool.exclusively {
         scatter(
@@ -157,7 +158,7 @@ final class CPUExecutable: Executable {
     pc_script(
       alone: plan.isAlone, calls: plan.calls.base, spans: plan.spans.base, phases: plan.phases.base,
       blocks: plan.blocks.base,
-      block_count: Int64(plan.blocks.count), tiles: Int64((batchSize + lanes - 1) / lanes), lanes: Int64(lanes),
+      block_count: Int64(plan.blocks.count), tiles: Int64(tiles), lanes: Int64(lanes),
       batch: Int64(batchSize), coefficients: coefficients.base, scratch: scratch.base,
       scratch_stride: Int64(scratchStride), notes: nil, note_capacity: 0, note_counts: nil)
   }

@@ -380,10 +380,11 @@ private struct PlanBuilder {
       guard span.repetitions > 0 else { continue }
       append(first..<listed.count, repetitions: span.repetitions, parts: span.parts)
     }
+    let mostPieces = max(1, ((1 << Int(PC_UNIT_BITS)) - 1) / (threads * max(1, spans.count - firstSpan)))
     phases.append(
       pc_phase(
         together: together, abreast: list.contains(where: \.isAbreast) ? Int64(PC_TILES_ABREAST) : 1,
-        pieces: together ? Int64(list.map(pieces).max() ?? 1) : 1, live: Int64(live),
+        pieces: together ? Int64(min(list.map(pieces).max() ?? 1, mostPieces)) : 1, live: Int64(live),
         first: Int64(firstSpan), count: Int64(spans.count - firstSpan)))
   }
 

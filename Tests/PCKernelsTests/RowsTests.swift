@@ -70,8 +70,6 @@ extension Values {
   @Test(arguments: supportedSets, [9, 17, 33, 70]) func largeWeightsUsedOnce(set: CPU.InstructionSet, batch: Int)
     throws
   {
-    // Where the batch is one vector, weights that are used once are read as they lie, in pieces.
-    guard set != .avx512 || batch > 16 else { return }
     // Weights as they lie that fill the packed part several times, and a rest of rows.
     var layers = Values.layers(batch: batch, width: 371, count: 5, seed: UInt64(batch))
     layers.multiply(0, into: 1)
@@ -81,8 +79,10 @@ extension Values {
     layers.apply(.multiply, [layers.view(3), layers.view(0)], into: 4)
     let (once, twice) = (Passage(section: 0), Passage(section: 0, count: 2))
     let observed = try layers.observed([once], on: set, tolerance: 1e-5, "batch \(batch)")
-    #expect(
-      try layers.observed([twice], on: set, tolerance: 1e-5, "batch \(batch), twice") == observed, "batch \(batch)")
+    let again = try layers.observed([twice], on: set, tolerance: 1e-5, "batch \(batch), twice")
+    // Where the batch is one vector, weights that are used once are read as they lie, and summed in pieces.
+    let isOneVector = set == .avx512 && batch <= 16
+    #expect(isOneVector || again == observed, "batch \(batch)")
     for (passage, packs) in [(once, 0), (twice, 2)] {
       let executable = try CPU(threads: 2, instructionSet: set).compile(
         layers.experiment.program, batchSize: batch, bindings: [:])

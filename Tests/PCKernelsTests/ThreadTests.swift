@@ -207,7 +207,36 @@ private func updates(batch: Int, dice: inout Dice) -> Experiment {
   return experiment
 }
 
+extension Experiment {
+  /// What all buffers hold, up to the rounding of Float beside the largest number of each.
+  fileprivate func expectAgreement(_ observed: [[Double]], _ expected: [[Double]]) {
+    for (index, buffer) in program.buffers.enumerated() {
+      let largest = expected[index].reduce(0) { max($0, abs($1)) }
+      let problem = discrepancy(observed[index], expected[index]) { _ in 5e-6 * largest }
+      #expect(problem == nil, "\(buffer.name), batch \(batch): \(problem ?? "")")
+    }
+  }
+}
+
 @Suite struct ThreadTests {
+  /// However many phases without shares to take have gone by, the next share counts as new: what it says has few bits.
+  @Test func sharesOutliveOtherPhases() throws {
+    var dice = Dice(seed: 3)
+    let experiment = trainingStep(batch: 64, dice: &dice)
+    var others = Experiment(batch: 1)
+    let numbers = others.buffer("numbers", count: 300, batched: false, contents: dice.reals(300, in: -1...1))
+    let all = View(buffer: numbers, strides: [1])
+    others.program.sections = [Section(name: "others")]
+    others.append(Instruction(.elementwise(.tanh, extents: [300]), operands: [all], results: [all]), section: 0)
+    let cpu = try CPU(threads: 2, leastShared: 0)
+    let expected = try experiment.run(on: CPU(threads: 1), slots: [0.2, 0.8])
+    for count in 0...256 {
+      others.script = [Passage(section: 0, count: count)]
+      _ = try others.run(on: cpu, slots: [])
+      #expect(try experiment.run(on: cpu, slots: [0.2, 0.8]) == expected, "after \(count) other phases")
+    }
+  }
+
   /// Updates go part by part of the elements, whoever comes first; small ones stay in order.
   @Test(arguments: supportedSets)
   func updatesAgree(set: CPU.InstructionSet) throws {
@@ -215,11 +244,7 @@ private func updates(batch: Int, dice: inout Dice) -> Experiment {
     let experiment = updates(batch: 64, dice: &dice)
     let expected = try experiment.run(on: Reference(), slots: [0.9, 0.1])
     let one = try experiment.run(on: CPU(threads: 1, instructionSet: set), slots: [0.9, 0.1])
-    for (index, buffer) in experiment.program.buffers.enumerated() {
-      let largest = expected[index].reduce(0) { max($0, abs($1)) }
-      let problem = discrepancy(one[index], expected[index]) { _ in 5e-6 * largest }
-      #expect(problem == nil, "\(buffer.name): \(problem ?? "")")
-    }
+    experiment.expectAgreement(one, expected)
     for threads in [2, 3, 5] {
       let cpu = try CPU(threads: threads, instructionSet: set)
       for turn in 0..<20 {
@@ -239,11 +264,7 @@ private func updates(batch: Int, dice: inout Dice) -> Experiment {
       let experiment = sequence(batch: batch, length: length, dice: &dice)
       let expected = try experiment.run(on: Reference(), slots: [0.2, 0.8])
       let one = try experiment.run(on: CPU(threads: 1, instructionSet: set), slots: [0.2, 0.8])
-      for (index, buffer) in experiment.program.buffers.enumerated() {
-        let largest = expected[index].reduce(0) { max($0, abs($1)) }
-        let problem = discrepancy(one[index], expected[index]) { _ in 5e-6 * largest }
-        #expect(problem == nil, "\(buffer.name), batch \(batch): \(problem ?? "")")
-      }
+      experiment.expectAgreement(one, expected)
       for threads in [2, 3] {
         let several = try experiment.run(
           on: CPU(threads: threads, instructionSet: set, leastShared: 0), slots: [0.2, 0.8])
@@ -274,11 +295,7 @@ private func updates(batch: Int, dice: inout Dice) -> Experiment {
       let experiment = trainingStep(batch: batch, dice: &dice)
       let expected = try experiment.run(on: Reference(), slots: [0.2, 0.8])
       let observed = try experiment.run(on: CPU(threads: 2, instructionSet: set, leastShared: 0), slots: [0.2, 0.8])
-      for (index, buffer) in experiment.program.buffers.enumerated() {
-        let largest = expected[index].reduce(0) { max($0, abs($1)) }
-        let problem = discrepancy(observed[index], expected[index]) { _ in 5e-6 * largest }
-        #expect(problem == nil, "\(buffer.name), batch \(batch): \(problem ?? "")")
-      }
+      experiment.expectAgreement(observed, expected)
     }
   }
 

@@ -401,6 +401,9 @@ typedef struct {
   bool abreast;
 } pc_span;
 
+/// A phase has fewer than 2 to the power of this of tiles, and of pieces of all threads and spans.
+enum { PC_UNIT_BITS = 28 };
+
 /// Either every group of up to `abreast` tiles runs all spans before the next (threads share the tiles out), or all threads run
 /// the calls together, each its part: one, or `pieces`, of which others may take some. After a phase all threads meet. `live`, where it
 /// is not 0, replaces the number of lanes in use.
