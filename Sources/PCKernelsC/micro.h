@@ -269,13 +269,11 @@ static void pack_rows(
           rows = least + (over >= panels);
           if (over >= panels) over -= panels;
           float *to = target + (row - first_row) * p->depth + depth * rows;
-          if (rows == MOST_ROWS)
-            pack_steps(MOST_ROWS, steps, at + row, p->stride2, to);
-          else if (rows == WIDE_ROWS)
-            pack_steps(WIDE_ROWS, steps, at + row, p->stride2, to);
-          else
-            for (int64_t s = 0; s < steps; s++)
-              for (int64_t r = 0; r < rows; r++) to[s * rows + r] = at[s * p->stride2 + row + r];
+          switch (rows) {
+#define STEPS_CASE(R) \
+  case R: pack_steps(R, steps, at + row, p->stride2, to); break;
+            FOR_ROWS(STEPS_CASE)
+          }
         }
         depth += steps;
       }

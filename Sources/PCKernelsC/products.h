@@ -121,12 +121,31 @@ static void matrix_once_block(
   }
 }
 
-static void matrix_once_for_all(const void *parameters, const pc_work *work) {
-  const pc_matrix_once_for_all *a = parameters;
+static void matrix_once_blocks(const pc_matrix_once_for_all *a, const pc_work *work) {
   const int64_t depth = a->matrix.depth;
   for (int64_t block = 0; block < a->blocks; block++) {
     const int64_t start = part_start(depth, block, a->blocks);
     matrix_once_block(a, work, start, part_start(depth, block + 1, a->blocks) - start);
+  }
+}
+
+static void matrix_once_for_all(const void *parameters, const pc_work *work) {
+  const pc_matrix_once_for_all *a = parameters;
+  if (a->pieces == 1) {
+    matrix_once_blocks(a, work);
+    return;
+  }
+  pc_work whole = *work;
+  whole.part = 0, whole.parts = 1;
+  const int64_t last = part_start(a->pieces, work->part + 1, work->parts);
+  for (int64_t p = part_start(a->pieces, work->part, work->parts); p < last; p++) {
+    pc_matrix_once_for_all piece = *a;
+    const int64_t start = part_start(a->matrix.depth, p, a->pieces);
+    piece.matrix.depth = part_start(a->matrix.depth, p + 1, a->pieces) - start;
+    piece.matrix.source.base += start * a->matrix.source_depth;
+    piece.matrix.result.base += p * a->piece_result;
+    piece.pack.source.base += start * a->pack.stride2;
+    matrix_once_blocks(&piece, &whole);
   }
 }
 
@@ -193,20 +212,116 @@ INLINE void rows_once(
   UNROLL for (int r = 0; r < rows; r++) blend(result + r * m->result_row, 1, 0, sum[r], alpha, beta);
 }
 
+// Tiles of half a vector: the weights fill the vectors, and the source's numbers are spread.
+
+enum { half = W / 2, vectors_abreast = 2, rows_ahead = 8 };
+
+/// N vectors of rows that are neighbours, over steps `k ..< end` of the depth.
+INLINE void vectors_of_rows(
+    const int N, const pc_matrix_once *m, int64_t row, int64_t k, const int64_t end, float *result) {
+  V sum[half][vectors_abreast];
+  UNROLL for (int l = 0; l < half; l++) {
+    UNROLL for (int n = 0; n < N; n++) sum[l][n] = splat(0);
+  }
+  const float *weights = m->weights + k * m->weights_depth + row, *source = m->source + k * m->source_depth;
+  for (; k < end; k++, weights += m->weights_depth, source += m->source_depth) {
+    V w[vectors_abreast];
+    UNROLL for (int n = 0; n < N; n++) {
+      __builtin_prefetch(weights + rows_ahead * m->weights_depth + n * W);
+      w[n] = load(weights + n * W);
+    }
+    UNROLL for (int l = 0; l < half; l++) {
+      V x = splat(source[l]);
+      UNROLL for (int n = 0; n < N; n++) sum[l][n] += x * w[n];
+    }
+  }
+  float lanes[half][vectors_abreast * W] __attribute__((aligned(64)));
+  UNROLL for (int l = 0; l < half; l++) {
+    UNROLL for (int n = 0; n < N; n++) store(lanes[l] + n * W, sum[l][n]);
+  }
+  float *to = result + row * m->result_row;
+  for (int r = 0; r < N * W; r += 4)
+    for (int l = 0; l + 4 <= half; l += 4)
+      transpose_quads(lanes[l] + r, vectors_abreast * W, to + r * m->result_row + l, m->result_row);
+}
+
+/// At least one vector of rows; the last vectors may take along rows of those before them.
+INLINE void rows_by_vectors(const pc_matrix_once *m, int64_t start, int64_t end, float *result) {
+  const int64_t together = vectors_abreast * W;
+  int64_t row = 0;
+  for (; row + together <= m->rows; row += together) vectors_of_rows(vectors_abreast, m, row, start, end, result);
+  if (row == m->rows) return;
+  if (row + W < m->rows && row > 0)
+    vectors_of_rows(vectors_abreast, m, m->rows - together, start, end, result);
+  else
+    for (; row < m->rows; row += W)
+      vectors_of_rows(1, m, row + W <= m->rows ? row : m->rows - W, start, end, result);
+}
+
+/// Two rows that run along the depth (`next` apart), with the source as [lane][depth], whole vectors of it.
+INLINE void pair_along_depth(
+    const pc_matrix_once *m, const float *weights, int64_t next, const float *source, int64_t source_lane, float *result,
+    float alpha, float beta) {
+  V sum[W];
+  UNROLL for (int i = 0; i < W; i++) sum[i] = splat(0);
+  const int64_t whole = m->depth / W * W;
+  for (int64_t k = 0; k < whole; k += W) {
+    V w = load(weights + k), v = load(weights + next + k);
+    UNROLL for (int l = 0; l < half; l++) {
+      V x = load(source + l * source_lane + k);
+      sum[l] += w * x;
+      sum[half + l] += v * x;
+    }
+  }
+  float sums[W] __attribute__((aligned(64)));
+  store(sums, sums_of(sum));
+  for (int64_t k = whole; k < m->depth; k++)
+    for (int l = 0; l < half; l++) {
+      const float x = m->source[k * m->source_depth + l];
+      sums[l] += weights[k] * x;
+      sums[half + l] += weights[next + k] * x;
+    }
+  for (int r = 0; r < (next ? 2 : 1); r++)
+    for (int l = 0; l < half; l++) {
+      float *at = result + r * m->result_row + l;
+      *at = alpha * sums[r * half + l] + (beta == 0 ? 0 : beta * *at);
+    }
+}
+
+INLINE void rows_along_depth(
+    const pc_matrix_once *m, int64_t first, int64_t last, float *scratch, float alpha, float beta) {
+  const int64_t whole = m->depth / 4 * 4, lane = (m->depth + 15) / 16 * 16 + 16;
+  for (int64_t k = 0; k < whole; k += 4)
+    for (int l = 0; l + 4 <= half; l += 4)
+      transpose_quads(m->source + k * m->source_depth + l, m->source_depth, scratch + l * lane + k, lane);
+  for (int64_t r = first; r < last; r += 2)
+    pair_along_depth(
+        m, m->weights + r * m->weights_row, r + 1 < last ? m->weights_row : 0, scratch, lane,
+        m->result + r * m->result_row, alpha, beta);
+}
+
 static void matrix_once(const void *parameters, const pc_work *work) {
   const pc_matrix_once *m = parameters;
   const float alpha = work->coefficients[m->alpha], beta = work->coefficients[m->beta];
+  const bool by_vectors = m->lanes < W;
   if (m->weights_row == 1) {
     const int64_t last = part_start(m->pieces, work->part + 1, work->parts);
     for (int64_t piece = part_start(m->pieces, work->part, work->parts); piece < last; piece++) {
       const int64_t start = part_start(m->depth, piece, m->pieces), end = part_start(m->depth, piece + 1, m->pieces);
       float *result = m->result + piece * m->piece_result;
-      rows_of_steps(m, start, end, result);
+      if (by_vectors)
+        rows_by_vectors(m, start, end, result);
+      else
+        rows_of_steps(m, start, end, result);
     }
     return;
   }
   const int64_t last = part_start(m->rows, work->part + 1, work->parts);
   int64_t r = part_start(m->rows, work->part, work->parts);
+  if (by_vectors) {
+    rows_along_depth(m, r, last, work->scratch, alpha, beta);
+    return;
+  }
   for (; r + once_rows <= last; r += once_rows)
     rows_once(m, once_rows, m->weights + r * m->weights_row, m->result + r * m->result_row, alpha, beta);
   for (; r < last; r++)
@@ -235,18 +350,38 @@ static void transpose(const void *parameters, const pc_work *work) {
     }
 }
 
-/// Rows `row ..< row + rows` and a block of columns, over `tiles` tiles from `tile` on and then over `rest` lanes of the next. `ahead`
+/// Some rows of x, packed: those from `first` on, `tile` apart from tile to tile.
+typedef struct {
+  int64_t first, rows;
+  const float *x;
+  int64_t tile;
+} Panel;
+
+/// The rows of a panel, packed in `local` if they are not yet.
+INLINE Panel outer_rows_of(const pc_outer *o, const pc_group *group, int64_t panels, int64_t panel, float *local) {
+  const int64_t first = panel_start(o->rows, panels, panel), rows = panel_start(o->rows, panels, panel + 1) - first;
+  const float *x = o->x.base + group->weights;
+  if (o->packed) return (Panel){first, rows, x + first * o->depth * o->lanes, o->x.tile};
+  const int64_t tiles = (o->batch + o->lanes - 1) / o->lanes;
+  const pc_pack all = {
+      .rows = o->rows, .height = o->height, .row = o->x_row, .depth = tiles * o->lanes, .count0 = 1, .count1 = tiles,
+      .count2 = o->lanes, .stride1 = o->x.tile, .stride2 = 1};
+  pack_panels(&all, panels, panel, panel + 1, x, local);
+  return (Panel){first, rows, local, rows * o->lanes};
+}
+
+/// The rows of a panel and a block of columns, over `tiles` tiles from `tile` on and then over `rest` lanes of the next. `ahead`
 /// says where the result goes on soon.
 INLINE void outer_block(
-    const pc_outer *o, const pc_group *group, int64_t row, int64_t rows, int64_t c, int64_t tile, int64_t tiles,
-    int64_t rest, int64_t ahead, float alpha, float beta) {
+    const pc_outer *o, const pc_group *group, const Panel panel, int64_t c, int64_t tile, int64_t tiles, int64_t rest,
+    int64_t ahead, float alpha, float beta) {
+  const int64_t row = panel.first, rows = panel.rows;
   const int64_t breadth = breadth_of(o->height), block = W * breadth;
   const int64_t columns = o->columns - c < block ? o->columns - c : block;
   const Micro multiply_block = micro[breadth][rows];
   const Apart neighbours = {W, 2 * W};
   const int64_t x_depth = o->lanes * rows;
-  const float *x = o->x.base + group->weights + row * o->depth * o->lanes + tile * o->x.tile;
-  const float *y = o->y.base + group->source + c * o->lanes + tile * o->y.tile;
+  const float *x = panel.x + tile * panel.tile, *y = o->y.base + group->source + c * o->lanes + tile * o->y.tile;
   float *result = o->result + group->result + row * o->result_row + c * o->result_column;
   float local[MOST_ROWS * WIDE * W] __attribute__((aligned(64)));
   const bool direct = columns == block && o->result_column == 1;
@@ -261,14 +396,14 @@ INLINE void outer_block(
       for (int64_t j = 0; j < block; j++)
         local[r * block + j] = j < columns ? result[r * o->result_row + j * o->result_column] : 0;
   if (tiles > 0) {
-    const Loops whole = {{tiles, o->depth, o->lanes}, {o->x.tile, x_depth, rows}, {o->y.tile, o->y_depth, block}};
+    const Loops whole = {{tiles, o->depth, o->lanes}, {panel.tile, x_depth, rows}, {o->y.tile, o->y_depth, block}};
     multiply_block(&whole, x, y, neighbours, at, step, neighbours, alpha, beta);
     beta = 1;
   }
   if (rest > 0) {
     const Loops remainder = {{1, o->depth, rest}, {0, x_depth, rows}, {0, o->y_depth, block}};
     multiply_block(
-        &remainder, x + tiles * o->x.tile, y + tiles * o->y.tile, neighbours, at, step, neighbours, alpha, beta);
+        &remainder, x + tiles * panel.tile, y + tiles * o->y.tile, neighbours, at, step, neighbours, alpha, beta);
   }
   if (!direct)
     for (int64_t r = 0; r < rows; r++)
@@ -308,15 +443,11 @@ static void outer_panel(
 
 /// As many blocks of columns as are whole, of a panel of rows and a single tile.
 static void outer_of_few(
-    const pc_outer *o, int64_t rows, int64_t blocks, const float *x, const float *y, float *result, float alpha,
-    float beta) {
+    const pc_outer *o, const Panel panel, int64_t blocks, const float *y, float *result, float alpha, float beta) {
   float scaled[PC_FEW * MOST_ROWS];
-  for (int64_t i = 0; i < o->batch * rows; i++) scaled[i] = alpha * x[i];
-  outer_panel(rows, o->batch, blocks, scaled, y, o->lanes * 2 * W, result, o->result_row, beta);
+  for (int64_t i = 0; i < o->batch * panel.rows; i++) scaled[i] = alpha * panel.x[i];
+  outer_panel(panel.rows, o->batch, blocks, scaled, y, o->lanes * 2 * W, result, o->result_row, beta);
 }
-
-/// Depth up to which a row of blocks of the result is worked on together.
-enum { by_rows = 64 };
 
 /// Contraction runs over full tiles first and then over the live lanes of the last, so that no lane beyond the batch
 /// takes part.
@@ -327,36 +458,34 @@ static void outer(const void *parameters, const pc_work *work) {
   const int64_t block = W * breadth_of(o->height), panels = panels_of(o->rows, o->height);
   const int64_t first_panel = part_start(panels, work->part, work->parts);
   const int64_t last_panel = part_start(panels, work->part + 1, work->parts);
+  float local[PC_BY_ROWS * MOST_ROWS] __attribute__((aligned(64)));
   if (block == 2 * W && o->batch <= PC_FEW && o->batch <= o->lanes && o->depth == 1 && o->result_column == 1) {
-    const int64_t blocks = o->columns / block;
-    for (int64_t g = 0; g < o->groups; g++)
-      for (int64_t panel = first_panel; panel < last_panel; panel++) {
-        const int64_t row = panel_start(o->rows, panels, panel), rows = panel_start(o->rows, panels, panel + 1) - row;
-        outer_of_few(
-            o, rows, blocks, o->x.base + o->group[g].weights + row * o->lanes, o->y.base + o->group[g].source,
-            o->result + o->group[g].result + row * o->result_row, alpha, beta);
-        if (blocks * block < o->columns)
-          outer_block(o, o->group + g, row, rows, blocks * block, 0, full, rest, 0, alpha, beta);
+    const int64_t whole = o->columns / block * block;
+    for (const pc_group *group = o->group; group < o->group + o->groups; group++)
+      for (int64_t p = first_panel; p < last_panel; p++) {
+        const Panel panel = outer_rows_of(o, group, panels, p, local);
+        float *result = o->result + group->result + panel.first * o->result_row;
+        outer_of_few(o, panel, whole / block, o->y.base + group->source, result, alpha, beta);
+        if (whole < o->columns) outer_block(o, group, panel, whole, 0, full, rest, 0, alpha, beta);
       }
     return;
   }
   const int64_t each = o->depth * o->lanes;
   const int64_t chunk = each > 0 && each < PC_OUTER_DEPTH ? PC_OUTER_DEPTH / each : 1;
-  for (int64_t g = 0; g < o->groups; g++)
+  for (const pc_group *group = o->group; group < o->group + o->groups; group++)
     for (int64_t tile = 0; tile == 0 || tile < full; tile += chunk) {
       const bool is_last = tile + chunk >= full;
       const int64_t tiles = is_last ? full - tile : chunk, lanes = is_last ? rest : 0;
       const float kept = tile == 0 ? beta : 1;
       // Of a few examples the result is the largest part, and is read and written from end to end.
-      const bool is_by_rows = (tiles * o->lanes + lanes) * o->depth <= by_rows;
+      const bool is_by_rows = (tiles * o->lanes + lanes) * o->depth <= PC_BY_ROWS;
       const int64_t together = is_by_rows ? o->columns : block;
       for (int64_t first = 0; first < o->columns; first += together)
-        for (int64_t panel = first_panel; panel < last_panel; panel++) {
-          const int64_t row = panel_start(o->rows, panels, panel), rows = panel_start(o->rows, panels, panel + 1) - row;
+        for (int64_t p = first_panel; p < last_panel; p++) {
+          const Panel panel = outer_rows_of(o, group, panels, p, local);
+          const int64_t ahead = is_by_rows ? 3 * block : 2 * panel.rows * o->result_row;
           for (int64_t c = first; c < first + together && c < o->columns; c += block)
-            outer_block(
-                o, o->group + g, row, rows, c, tile, tiles, lanes, is_by_rows ? 3 * block : 2 * rows * o->result_row,
-                alpha, kept);
+            outer_block(o, group, panel, c, tile, tiles, lanes, ahead, alpha, kept);
         }
     }
 }

@@ -94,12 +94,12 @@ public struct CPU: Backend {
     let isSingle = batchSize == 1 && !program.hasImages
     // Up to 32 examples go in two tiles, so that two threads need not meet after every layer.
     let lanes = isSingle ? 1 : batchSize > 32 ? 32 : batchSize > 8 ? 16 : 8
-    guard let set = instructionSet.kernels(lanes: lanes) else {
+    guard let set = instructionSet.kernels(lanes: lanes), let widest = instructionSet.kernels else {
       fatalError("instruction set \(instructionSet.rawValue) is gone from this machine")
     }
     var lowering = try Lowering(
-      isSingle ? program.unbatched : program, batchSize: batchSize, lanes: lanes, set: set, threads: threads,
-      bindings: bindings)
+      isSingle ? program.unbatched : program, batchSize: batchSize, lanes: lanes, set: set, widest: widest,
+      threads: threads, bindings: bindings)
     try lowering.lowerAll()
     // Few examples leave room for rounds. A single one has so many beside it that fewer are left over at the end.
     let wide = batchSize == 1 ? 16 : 32

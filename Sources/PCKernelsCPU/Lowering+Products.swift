@@ -76,18 +76,31 @@ extension Lowering {
       } else if let product, size >= Lowering.leastForAll,
         $0.tiles * $0.lanes * extents[depthAxis] <= Lowering.mostForAll
       {
-        $0.lowerOnceForAll(matrix, product, weightView, axes: (rowAxis, depthAxis), source, result)
+        try $0.lowerOnceForAll(instruction, matrix, product, weightView, axes: (rowAxis, depthAxis), source, result)
       }
     }
   }
 
   /// A product that is made once, for all tiles with weights that each thread packs as it goes.
   private mutating func lowerOnceForAll(
-    _ matrix: pc_matrix, _ product: ProductRun, _ weights: View, axes: (row: Int, depth: Int), _ source: Operand,
-    _ result: Operand
-  ) {
+    _ instruction: Instruction, _ matrix: pc_matrix, _ product: ProductRun, _ weights: View,
+    axes: (row: Int, depth: Int), _ source: Operand, _ result: Operand
+  ) throws {
     reserveScratch(max(Int(PC_PACKED_AT_ONCE), Int(matrix.height * matrix.depth)))
-    let sourceCount = tiles * lanes * Int(matrix.depth)
+    let (rows, depth) = (Int(matrix.rows), Int(matrix.depth))
+    let isByRows = weights.strides[axes.row] == 1
+    let pieces = isByRows && Lowering.pieces * Lowering.depthOfPiece * tiles * lanes <= depth ? Lowering.pieces : 1
+    var matrix = matrix
+    var total: (partial: Operand, combine: pc_combine)?
+    if pieces > 1 {
+      let strides = [tiles == 1 ? 0 : Int(result.place.tile), result.strides[axes.row], 1]
+      let whole = Operand(place: result.place, strides: strides, isBatched: true, buffer: result.buffer)
+      let sum = try summed(whole, extents: [tiles, rows, lanes], instruction, parts: pieces)
+      matrix.result = pc_place(base: sum.partial.place.base, tile: Int64(rows * lanes), lane: 1)
+      (matrix.result_row, matrix.alpha, matrix.beta) = (Int64(lanes), coefficient(1), coefficient(0))
+      total = sum
+    }
+    let sourceCount = tiles * lanes * depth / pieces
     let pack = pc_pack(
       source: operand(weights).place, target: pc_place(), rows: matrix.rows, height: matrix.height,
       row: Int64(weights.strides[axes.row]),
@@ -97,8 +110,12 @@ extension Lowering {
       PC_KERNEL_MATRIX_ONCE_FOR_ALL,
       pc_matrix_once_for_all(
         matrix: matrix, pack: pack, tiles: Int64(tiles), blocks: Int64((sourceCount - 1) / Lowering.mostInBlock + 1),
-        followers: pc_followers()),
-      .together, reads: [source, operand(weights)], writes: [result], product: product)
+        pieces: Int64(pieces), piece_result: total?.partial.place.tile ?? 0, followers: pc_followers()),
+      .together, reads: [source, operand(weights)], writes: [total?.partial ?? result],
+      product: total == nil ? product : nil)
+    if let total {
+      call(PC_KERNEL_COMBINE, total.combine, .together, reads: [total.partial], writes: [result])
+    }
   }
 
   /// A product that is made once, with weights as they lie; nothing where these are neighbours neither along the rows nor
@@ -109,6 +126,10 @@ extension Lowering {
   ) throws {
     let isByRows = weights.strides[axes.row] == 1
     guard isByRows || weights.strides[axes.depth] == 1 else { return }
+    // Weights fill vectors of any width.
+    let width = Int(widest.pointee.width)
+    let isByVectors = width == 2 * lanes && (!isByRows || rows >= width)
+    if isByVectors && !isByRows { reserveScratch((depth + 32) * lanes) }
     let pieces = isByRows && rows * depth >= Lowering.leastInPieces ? Lowering.pieces : 1
     let resultStrides = [result.strides[axes.row], 1]
     let whole = Operand(place: result.place, strides: resultStrides, isBatched: true, buffer: result.buffer)
@@ -116,14 +137,14 @@ extension Lowering {
     call(
       PC_KERNEL_MATRIX_ONCE,
       pc_matrix_once(
-        alpha: coefficient(instruction.alpha), beta: coefficient(instruction.beta), rows: Int64(rows),
-        depth: Int64(depth), weights: buffers[weights.buffer].base + weights.offset,
+        alpha: coefficient(instruction.alpha), beta: coefficient(instruction.beta), lanes: Int64(lanes),
+        rows: Int64(rows), depth: Int64(depth), weights: buffers[weights.buffer].base + weights.offset,
         weights_row: Int64(weights.strides[axes.row]), weights_depth: Int64(weights.strides[axes.depth]),
         pieces: Int64(pieces), piece_result: total?.partial.place.tile ?? 0,
         result: total?.partial.place.base ?? result.place.base, source: source.place.base,
         source_depth: Int64(source.strides[axes.depth]),
         result_row: Int64(isByRows ? lanes : result.strides[axes.row])),
-      .tile, reads: [source, operand(weights)], writes: [total?.partial ?? result])
+      .tile, set: isByVectors ? widest : set, reads: [source, operand(weights)], writes: [total?.partial ?? result])
     if let total {
       call(PC_KERNEL_COMBINE, total.combine, .together, reads: [total.partial], writes: [result])
     }
@@ -169,6 +190,8 @@ extension Lowering {
   /// Threads that share a matrix take rows of it, in every product that reads it or writes it: they find in their caches what
   /// they left there. Where the rows are the depth, it goes in so many pieces for any number of threads.
   private static let pieces = 4
+  /// Steps of the depth for each example from which on a piece's result is the smaller part.
+  private static let depthOfPiece = 2
   /// Weights that are read faster once for several tiles than once for each, though the other tiles' numbers then push one's out of the
   /// second-level cache.
   private static let leastAbreast = 1 << 17

@@ -67,7 +67,7 @@ extension Lowering {
   /// Whether wide blocks of the columns pay: for more than a few examples, where they add little padding.
   private func isWide(columns: Int) -> Bool {
     func padded(_ block: Int64) -> Int { (columns + Int(block) - 1) / Int(block) * Int(block) }
-    let set = set.pointee
+    let set = widest.pointee
     return set.wide_rows > 0 && batchSize > Int(PC_FEW) && padded(set.wide_block) * 16 <= padded(set.block) * 17
   }
 
@@ -81,34 +81,32 @@ extension Lowering {
     let groupExtents = Array(extents.prefix(groupRank))
     let (rows, columns, each) = (extents[rowAxis], extents[columnAxis], extents[k])
     let isWide = isWide(columns: columns)
-    let block = Int(isWide ? set.pointee.wide_block : set.pointee.block)
-    let height = isWide ? set.pointee.wide_rows : set.pointee.rows
+    let block = Int(isWide ? widest.pointee.wide_block : widest.pointee.block)
+    let height = isWide ? widest.pointee.wide_rows : widest.pointee.rows
     let depth = each * run.count
     let results = Lowering.offsets(groupExtents, strides: result.strides)
     let groups = results.count
 
+    // Of few examples, rows are packed as they are used.
+    let isPacked = depth > 1 || batchSize > Int(PC_BY_ROWS)
     let xSize = rows * depth * lanes
-    let panels = try sharedWorkspace(.panels, tiles * groups * xSize)
     let slab = (columns + block - 1) / block * block * lanes
     let blocks = try sharedWorkspace(.blocks, tiles * groups * depth * slab)
-    let packed = pc_place(base: panels.base, tile: Int64(groups * xSize), lane: 0)
     let transposed = pc_place(base: blocks.base, tile: Int64(groups * depth * slab), lane: 0)
+    let firstX = operand(run[0].operands[isVectorFirst ? 1 : 0])
+    let xOffsets = Lowering.offsets(groupExtents, strides: firstX.strides)
+    var x = firstX.place
+    if isPacked {
+      let panels = try sharedWorkspace(.panels, tiles * groups * xSize)
+      x = pc_place(base: panels.base, tile: Int64(groups * xSize), lane: 0)
+    }
     for (position, instruction) in run.enumerated() {
-      let x = operand(instruction.operands[isVectorFirst ? 1 : 0])
-      let y = operand(instruction.operands[isVectorFirst ? 0 : 1])
-      for (g, offset) in Lowering.offsets(groupExtents, strides: x.strides).enumerated() {
-        var (source, target) = (x.place, packed)
-        source.base += offset
-        target.base += g * xSize
-        call(
-          PC_KERNEL_PACK,
-          pc_pack(
-            source: source, target: target, rows: Int64(rows), height: height,
-            row: Int64(x.strides[rowAxis]), depth: Int64(depth * lanes), start: Int64(position * each * lanes),
-            count0: 1, count1: Int64(each),
-            count2: Int64(lanes), stride0: 0, stride1: Int64(x.strides[k]), stride2: 1),
-          .tile, reads: [x], writes: [])
+      if isPacked {
+        packRows(
+          instruction.operands[isVectorFirst ? 1 : 0], groupExtents, axes: (rowAxis, k), rows: rows, height: height,
+          depth: (own: each, all: depth, before: position * each), to: x)
       }
+      let y = operand(instruction.operands[isVectorFirst ? 0 : 1])
       let yOffsets = Lowering.offsets(groupExtents, strides: y.strides)
       call(
         PC_KERNEL_TRANSPOSE,
@@ -120,7 +118,7 @@ extension Lowering {
             }),
           columns: Int64(columns), depth: Int64(each), source: y.place, result: transposed,
           source_column: Int64(y.strides[columnAxis]), source_depth: Int64(y.strides[k]), result_depth: Int64(slab)),
-        .tile, reads: [y], writes: [])
+        .tile, set: widest, reads: [y], writes: [])
     }
     call(
       PC_KERNEL_OUTER,
@@ -129,11 +127,34 @@ extension Lowering {
         batch: Int64(batchSize), groups: Int64(groups),
         group: array(
           results.enumerated().map {
-            pc_group(weights: Int64($0 * xSize), source: Int64($0 * depth * slab), result: Int64($1))
+            pc_group(
+              weights: Int64(isPacked ? $0 * xSize : xOffsets[$0]), source: Int64($0 * depth * slab),
+              result: Int64($1))
           }), rows: Int64(rows), height: height, columns: Int64(columns),
-        depth: Int64(depth), x: packed, y: transposed,
+        depth: Int64(depth), x: x, y: transposed, packed: isPacked, x_row: Int64(firstX.strides[rowAxis]),
         y_depth: Int64(slab), result: result.place.base, result_row: Int64(result.strides[rowAxis]),
         result_column: Int64(result.strides[columnAxis])),
-      .together, reads: [], writes: [result])
+      .together, set: widest, reads: isPacked ? [] : [firstX], writes: [result])
+  }
+
+  /// Packs a tile's rows of each group, as a part of a depth.
+  private mutating func packRows(
+    _ view: View, _ groupExtents: [Int], axes: (row: Int, depth: Int), rows: Int, height: Int64,
+    depth: (own: Int, all: Int, before: Int), to packed: pc_place
+  ) {
+    let x = operand(view)
+    for (g, offset) in Lowering.offsets(groupExtents, strides: x.strides).enumerated() {
+      var (source, target) = (x.place, packed)
+      source.base += offset
+      target.base += g * rows * depth.all * lanes
+      call(
+        PC_KERNEL_PACK,
+        pc_pack(
+          source: source, target: target, rows: Int64(rows), height: height,
+          row: Int64(x.strides[axes.row]), depth: Int64(depth.all * lanes), start: Int64(depth.before * lanes),
+          count0: 1, count1: Int64(depth.own),
+          count2: Int64(lanes), stride0: 0, stride1: Int64(x.strides[axes.depth]), stride2: 1),
+        .tile, set: widest, reads: [x], writes: [])
+    }
   }
 }

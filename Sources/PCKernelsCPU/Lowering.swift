@@ -86,6 +86,8 @@ struct Lowering {
   private(set) var batchSize: Int
   private(set) var lanes: Int
   private(set) var set: UnsafePointer<pc_set>
+  /// For what fills vectors with other numbers than a tile's lanes: the widest, of which a tile need not fill a vector.
+  let widest: UnsafePointer<pc_set>
   /// Threads that share the tiles out. What they compute does not depend on it, bit for bit.
   let threads: Int
   private(set) var buffers: [Memory]
@@ -117,7 +119,8 @@ struct Lowering {
   var vectors: Int { lanes / Int(set.pointee.width) }
 
   init(
-    _ program: Program, batchSize: Int, lanes: Int, set: UnsafePointer<pc_set>, threads: Int,
+    _ program: Program, batchSize: Int, lanes: Int, set: UnsafePointer<pc_set>,
+    widest: UnsafePointer<pc_set>, threads: Int,
     bindings: [Int: any Storage]?
   ) throws {
     let isPlanned = bindings == nil
@@ -126,6 +129,7 @@ struct Lowering {
     self.batchSize = batchSize
     self.lanes = lanes
     self.set = set
+    self.widest = widest
     self.threads = threads
     coefficients = Array(repeating: 0, count: program.slots.count)
     let tiles = (batchSize + lanes - 1) / lanes
@@ -331,12 +335,13 @@ extension Lowering {
   mutating func keepAlive(_ object: AnyObject) { parameters.append(object) }
 
   mutating func call<T>(
-    _ kernel: pc_kernel_name, _ parameters: T, _ kind: Call.Kind, reads: [Operand], writes: [Operand],
+    _ kernel: pc_kernel_name, _ parameters: T, _ kind: Call.Kind, set: UnsafePointer<pc_set>? = nil,
+    reads: [Operand], writes: [Operand],
     packs: [Int] = [], abreast: Call.Abreast = .never, run: ElementRun? = nil, product: ProductRun? = nil
   ) {
     calls.append(
       Call(
-        kernel: pc_kernel_of(set, kernel), parameters: UnsafeRawPointer(array([parameters])), kind: kind,
+        kernel: pc_kernel_of(set ?? self.set, kernel), parameters: UnsafeRawPointer(array([parameters])), kind: kind,
         sharesTiles: [
           PC_KERNEL_ELEMENTWISE, PC_KERNEL_REDUCE, PC_KERNEL_PRODUCTS, PC_KERNEL_PACK, PC_KERNEL_MATRIX,
           PC_KERNEL_CONVOLUTION,

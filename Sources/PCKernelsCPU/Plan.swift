@@ -214,11 +214,23 @@ private struct PlanBuilder {
     var at = section.lowerBound
     while at < section.upperBound {
       if let once = alternative(at) {
-        for call in once { appendTogether(call) }
+        appendInOrder(once, isShared: leastInTile != nil)
         at += 1
-      } else if calls.calls[at].kind == .tile, !isShared {
+      } else {
         let start = at
-        while at < section.upperBound, calls.calls[at].kind == .tile, alternative(at) == nil { at += 1 }
+        repeat { at += 1 } while at < section.upperBound && alternative(at) == nil
+        appendInOrder(start..<at, isShared: isShared)
+      }
+    }
+  }
+
+  /// - Parameter isShared: whether the threads share the one tile.
+  private mutating func appendInOrder(_ range: Range<Int>, isShared: Bool) {
+    var at = range.lowerBound
+    while at < range.upperBound {
+      let start = at
+      while at < range.upperBound, calls.calls[at].kind == .tile, !isShared { at += 1 }
+      if start < at {
         appendTiles(start..<at, count: 1)
       } else {
         appendTogether(at)

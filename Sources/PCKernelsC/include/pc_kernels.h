@@ -172,21 +172,25 @@ typedef struct {
 } pc_matrix_by_rows;
 
 /// The same for all tiles at once, with weights as they lie: threads share the rows, and each packs some at a time, in scratch memory.
-/// The depth goes in so many blocks, one after the other.
+/// The depth goes in so many blocks, one after the other. Or threads share pieces of the depth, each of which has a result of its own and
+/// goes in so many blocks.
 typedef struct {
   pc_matrix matrix;
   pc_pack pack;
   int64_t tiles, blocks;
+  int64_t pieces, piece_result;
   pc_followers followers;
 } pc_matrix_once_for_all;
 
 /// Weights that are packed at a time, a panel at least: they and a tile's source share the second-level cache.
 enum { PC_PACKED_AT_ONCE = 1 << 15 };
 
-/// `result[row] = Σ_k weights[row, k] · source[k]` for one vector of lanes, with the weights as they lie: neighbours along the rows
-/// or along the depth. Where the rows are neighbours, the depth goes in pieces with a result each.
+/// `result[row] = Σ_k weights[row, k] · source[k]` for one vector of lanes, or half of one, with the weights as they lie: neighbours along
+/// the rows or along the depth. Where the rows are neighbours, the depth goes in pieces with a result each; of half a vector there are
+/// then rows to fill one.
 typedef struct {
   int64_t alpha, beta;
+  int64_t lanes;
   int64_t rows, depth;
   const float *weights;
   int64_t weights_row, weights_depth;
@@ -210,12 +214,16 @@ typedef struct {
 /// Up to so many examples, products are summed row by row; their panels are not wide.
 enum { PC_FEW = 16 };
 
+/// Depth up to which a row of blocks of a sum over examples is worked on together.
+enum { PC_BY_ROWS = 64 };
+
 /// Depth of a sum over examples that is contracted before the result is visited again: what is read of it then fits the
 /// second-level cache.
 enum { PC_OUTER_DEPTH = 1024 };
 
-/// `result[row, column] = Σ_{tile, k, lane} x[row, k] · y[column, k]` for each group; x as `pc_pack` leaves it, y as
-/// `pc_transpose` does, in blocks that go with the panels' height.
+/// `result[row, column] = Σ_{tile, k, lane} x[row, k] · y[column, k]` for each group; x as `pc_pack` leaves it, or (not `packed`) of
+/// `PC_BY_ROWS` examples at most and a depth of 1 as it lies, its rows `x_row` apart; y as `pc_transpose` leaves it,
+/// in blocks that go with the panels' height.
 typedef struct {
   int64_t alpha, beta;
   int64_t lanes, batch;
@@ -223,7 +231,8 @@ typedef struct {
   const pc_group *group;
   int64_t rows, height, columns, depth;
   pc_place x, y;
-  int64_t y_depth;
+  bool packed;
+  int64_t x_row, y_depth;
   float *result;
   int64_t result_row, result_column;
 } pc_outer;
