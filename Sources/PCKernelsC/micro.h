@@ -37,15 +37,17 @@ INLINE int64_t offset_of(const Apart apart, const int n) { return n % 2 * apart.
 #define IN_TURN(x) (void)(x)
 #endif
 
+/// The weights of a step are `row` apart.
 INLINE void multiply_once(
-    const int R, const int N, const float *weights, const float *source, const Apart apart, V sum[MOST_ROWS][WIDE]) {
+    const int R, const int N, const float *weights, const int64_t row, const float *source, const Apart apart,
+    V sum[MOST_ROWS][WIDE]) {
   if (N == WIDE) {
     V a[MOST_ROWS];
     UNROLL for (int n = 0; n < N; n++) {
       V x = load(source + offset_of(apart, n));
       UNROLL for (int r = 0; r < R; r++) {
         // Loads far apart: they come in their own time where another program reads beside this one.
-        if (n == 0) a[r] = splat(weights[r]);
+        if (n == 0) a[r] = splat(weights[r * row]);
         sum[r][n] += a[r] * x;
         IN_TURN(sum[r][n]);
       }
@@ -55,7 +57,7 @@ INLINE void multiply_once(
   V x[2];
   UNROLL for (int n = 0; n < N; n++) x[n] = load(source + offset_of(apart, n));
   UNROLL for (int r = 0; r < R; r++) {
-    V a = splat(weights[r]);
+    V a = splat(weights[r * row]);
     UNROLL for (int n = 0; n < N; n++) sum[r][n] += a * x[n];
   }
 }
@@ -66,7 +68,7 @@ INLINE int64_t multiply_abreast(
     const int R, const int N, const int abreast, int64_t count, const float **weights, const float **source,
     const int64_t step, const Apart apart, V sum[MOST_ROWS][WIDE]) {
   for (; count >= abreast; count -= abreast, *weights += abreast * R, *source += abreast * step)
-    UNROLL for (int u = 0; u < abreast; u++) multiply_once(R, N, *weights + u * R, *source + u * step, apart, sum);
+    UNROLL for (int u = 0; u < abreast; u++) multiply_once(R, N, *weights + u * R, 1, *source + u * step, apart, sum);
   return count;
 }
 
@@ -80,7 +82,7 @@ INLINE void multiply_steps(
       count = multiply_abreast(R, N, 8, count, &weights, &source, WIDE * W, apart, sum);
     count = multiply_abreast(R, N, 4, count, &weights, &source, step, apart, sum);
   }
-  for (; count > 0; count--, weights += weight_step, source += step) multiply_once(R, N, weights, source, apart, sum);
+  for (; count > 0; count--, weights += weight_step, source += step) multiply_once(R, N, weights, 1, source, apart, sum);
 }
 
 INLINE void multiply(
@@ -88,7 +90,10 @@ INLINE void multiply(
     float *result, int64_t result_row, const Apart result_apart, float alpha, float beta) {
   V sum[MOST_ROWS][WIDE];
   UNROLL for (int r = 0; r < R; r++) {
-    UNROLL for (int n = 0; n < N; n++) sum[r][n] = splat(0);
+    UNROLL for (int n = 0; n < N; n++) {
+      sum[r][n] = splat(0);
+      __builtin_prefetch(result + r * result_row + offset_of(result_apart, n), 1, 3);
+    }
   }
   for (int64_t i = 0; i < loops->count[0]; i++) {
     const float *wi = weights + i * loops->weight[0], *si = source + i * loops->source[0];
@@ -100,6 +105,33 @@ INLINE void multiply(
   UNROLL for (int r = 0; r < R; r++) {
     UNROLL for (int n = 0; n < N; n++)
         blend(result + r * result_row + offset_of(result_apart, n), 1, 0, sum[r][n], alpha, beta);
+  }
+}
+
+/// Sums over `count` steps of each of some tiles, whose weights lie as the tiles' lanes do: a row's one after the other, and rows `row`
+/// apart. Of the source, steps follow one another.
+INLINE void multiply_across(
+    const int R, const int N, int64_t tiles, const int64_t count, const float *weights, const int64_t weights_tile,
+    const int64_t row, const float *source, const int64_t source_tile, float *result, int64_t result_row, float alpha,
+    float beta) {
+  enum { abreast = 4 };
+  const Apart apart = {W, 2 * W};
+  V sum[MOST_ROWS][WIDE];
+  UNROLL for (int r = 0; r < R; r++) {
+    UNROLL for (int n = 0; n < N; n++) sum[r][n] = splat(0);
+  }
+  for (; tiles > 0; tiles--, weights += weights_tile, source += source_tile) {
+    // The next tile's are elsewhere.
+    UNROLL for (int r = 0; r < R; r++)
+      for (int64_t l = 0; l < count; l += 16) __builtin_prefetch(weights + weights_tile + r * row + l);
+    int64_t l = 0;
+    for (; l + abreast <= count; l += abreast)
+      UNROLL for (int u = 0; u < abreast; u++)
+        multiply_once(R, N, weights + l + u, row, source + (l + u) * N * W, apart, sum);
+    for (; l < count; l++) multiply_once(R, N, weights + l, row, source + l * N * W, apart, sum);
+  }
+  UNROLL for (int r = 0; r < R; r++) {
+    UNROLL for (int n = 0; n < N; n++) blend(result + r * result_row + n * W, 1, 0, sum[r][n], alpha, beta);
   }
 }
 
@@ -161,6 +193,23 @@ typedef void (*MicroPair)(
     int64_t depth, const float *weights, int64_t next, const float *source, int64_t source_step, float *result,
     int64_t result_row, float alpha, float beta);
 
+typedef void (*MicroAcross)(
+    int64_t tiles, int64_t count, const float *weights, int64_t weights_tile, int64_t row, const float *source,
+    int64_t source_tile, float *result, int64_t result_row, float alpha, float beta);
+
+/// Of tiles of 32 lanes, all distances are known.
+#define MICRO_ACROSS(R, N)                                                                                             \
+  static void micro_across_##R##_##N(                                                                                  \
+      int64_t tiles, int64_t count, const float *weights, int64_t weights_tile, int64_t row, const float *source,      \
+      int64_t source_tile, float *result, int64_t result_row, float alpha, float beta) {                               \
+    if (row == 32)                                                                                                     \
+      multiply_across(                                                                                                 \
+          R, N, tiles, count, weights, weights_tile, 32, source, source_tile, result, result_row, alpha, beta);        \
+    else                                                                                                               \
+      multiply_across(                                                                                                 \
+          R, N, tiles, count, weights, weights_tile, row, source, source_tile, result, result_row, alpha, beta);       \
+  }
+
 #define MICRO(R, N)                                                                                                   \
   static void micro_##R##_##N(                                                                                        \
       const Loops *loops, const float *weights, const float *source, Apart apart, float *result, int64_t result_row,  \
@@ -187,6 +236,10 @@ FOR_ROWS(MICRO_1)
 FOR_ROWS(MICRO_2)
 FOR_WIDE_ROWS(MICRO_4)
 FOR_ROWS(MICRO_PAIR)
+#define ACROSS_2(R) MICRO_ACROSS(R, 2)
+#define ACROSS_4(R) MICRO_ACROSS(R, 4)
+FOR_ROWS(ACROSS_2)
+FOR_WIDE_ROWS(ACROSS_4)
 
 #define ENTRY_1(R) micro_##R##_1,
 #define ENTRY_2(R) micro_##R##_2,
@@ -195,12 +248,16 @@ FOR_ROWS(MICRO_PAIR)
 #define PLAIN_2(R) micro_plain_##R##_2,
 #define PLAIN_4(R) micro_plain_##R##_4,
 #define ENTRY_PAIR(R) micro_pair_##R,
+#define ENTRY_ACROSS_2(R) micro_across_##R##_2,
+#define ENTRY_ACROSS_4(R) micro_across_##R##_4,
 /// By vectors, then by rows.
 static const Micro micro[WIDE + 1][MOST_ROWS + 1] = {
     [1] = {0, FOR_ROWS(ENTRY_1)}, [2] = {0, FOR_ROWS(ENTRY_2)}, [WIDE] = {0, FOR_WIDE_ROWS(ENTRY_4)}};
 static const MicroPlain micro_plain[WIDE + 1][MOST_ROWS + 1] = {
     [1] = {0, FOR_ROWS(PLAIN_1)}, [2] = {0, FOR_ROWS(PLAIN_2)}, [WIDE] = {0, FOR_WIDE_ROWS(PLAIN_4)}};
 static const MicroPair micro_pair[MOST_ROWS + 1] = {0, FOR_ROWS(ENTRY_PAIR)};
+static const MicroAcross micro_across[WIDE + 1][MOST_ROWS + 1] = {
+    [2] = {0, FOR_ROWS(ENTRY_ACROSS_2)}, [WIDE] = {0, FOR_WIDE_ROWS(ENTRY_ACROSS_4)}};
 
 /// Vectors that panels of this height at most take beside one another.
 INLINE int64_t breadth_of(int64_t height) { return height == WIDE_ROWS ? WIDE : 2; }

@@ -266,6 +266,8 @@ INLINE void pair_along_depth(
   UNROLL for (int i = 0; i < W; i++) sum[i] = splat(0);
   const int64_t whole = m->depth / W * W;
   for (int64_t k = 0; k < whole; k += W) {
+    __builtin_prefetch(weights + 2 * m->weights_row + k);
+    __builtin_prefetch(weights + 3 * m->weights_row + k);
     V w = load(weights + k), v = load(weights + next + k);
     UNROLL for (int l = 0; l < half; l++) {
       V x = load(source + l * source_lane + k);
@@ -350,24 +352,17 @@ static void transpose(const void *parameters, const pc_work *work) {
     }
 }
 
-/// Some rows of x, packed: those from `first` on, `tile` apart from tile to tile.
+/// Some rows of x: those from `first` on, `tile` apart from tile to tile.
 typedef struct {
   int64_t first, rows;
   const float *x;
   int64_t tile;
 } Panel;
 
-/// The rows of a panel, packed in `local` if they are not yet.
-INLINE Panel outer_rows_of(const pc_outer *o, const pc_group *group, int64_t panels, int64_t panel, float *local) {
+INLINE Panel outer_rows_of(const pc_outer *o, const pc_group *group, int64_t panels, int64_t panel) {
   const int64_t first = panel_start(o->rows, panels, panel), rows = panel_start(o->rows, panels, panel + 1) - first;
-  const float *x = o->x.base + group->weights;
-  if (o->packed) return (Panel){first, rows, x + first * o->depth * o->lanes, o->x.tile};
-  const int64_t tiles = (o->batch + o->lanes - 1) / o->lanes;
-  const pc_pack all = {
-      .rows = o->rows, .height = o->height, .row = o->x_row, .depth = tiles * o->lanes, .count0 = 1, .count1 = tiles,
-      .count2 = o->lanes, .stride1 = o->x.tile, .stride2 = 1};
-  pack_panels(&all, panels, panel, panel + 1, x, local);
-  return (Panel){first, rows, local, rows * o->lanes};
+  const int64_t row = o->packed ? o->depth * o->lanes : o->x_row;
+  return (Panel){first, rows, o->x.base + group->weights + first * row, o->x.tile};
 }
 
 /// The rows of a panel and a block of columns, over `tiles` tiles from `tile` on and then over `rest` lanes of the next. `ahead`
@@ -378,7 +373,6 @@ INLINE void outer_block(
   const int64_t row = panel.first, rows = panel.rows;
   const int64_t breadth = breadth_of(o->height), block = W * breadth;
   const int64_t columns = o->columns - c < block ? o->columns - c : block;
-  const Micro multiply_block = micro[breadth][rows];
   const Apart neighbours = {W, 2 * W};
   const int64_t x_depth = o->lanes * rows;
   const float *x = panel.x + tile * panel.tile, *y = o->y.base + group->source + c * o->lanes + tile * o->y.tile;
@@ -391,19 +385,23 @@ INLINE void outer_block(
   if (direct)
     for (int64_t r = 0; r < rows; r++)
       for (int64_t j = 0; j < block; j += 16) __builtin_prefetch(result + r * o->result_row + ahead + j, 1, 3);
-  if (!direct && beta != 0)
+  if (!direct && beta != 0) {
+    memset(local, 0, sizeof(float) * (size_t)(rows * block));
     for (int64_t r = 0; r < rows; r++)
-      for (int64_t j = 0; j < block; j++)
-        local[r * block + j] = j < columns ? result[r * o->result_row + j * o->result_column] : 0;
-  if (tiles > 0) {
-    const Loops whole = {{tiles, o->depth, o->lanes}, {panel.tile, x_depth, rows}, {o->y.tile, o->y_depth, block}};
-    multiply_block(&whole, x, y, neighbours, at, step, neighbours, alpha, beta);
-    beta = 1;
+      for (int64_t j = 0; j < columns; j++) local[r * block + j] = result[r * o->result_row + j * o->result_column];
   }
-  if (rest > 0) {
+  const float kept = tiles > 0 ? 1 : beta;
+  const float *last_x = x + tiles * panel.tile, *last_y = y + tiles * o->y.tile;
+  if (o->packed) {
+    const Loops whole = {{tiles, o->depth, o->lanes}, {panel.tile, x_depth, rows}, {o->y.tile, o->y_depth, block}};
     const Loops remainder = {{1, o->depth, rest}, {0, x_depth, rows}, {0, o->y_depth, block}};
-    multiply_block(
-        &remainder, x + tiles * panel.tile, y + tiles * o->y.tile, neighbours, at, step, neighbours, alpha, beta);
+    const Micro multiply_block = micro[breadth][rows];
+    if (tiles > 0) multiply_block(&whole, x, y, neighbours, at, step, neighbours, alpha, beta);
+    if (rest > 0) multiply_block(&remainder, last_x, last_y, neighbours, at, step, neighbours, alpha, kept);
+  } else {
+    const MicroAcross multiply_block = micro_across[breadth][rows];
+    if (tiles > 0) multiply_block(tiles, o->lanes, x, panel.tile, o->x_row, y, o->y.tile, at, step, alpha, beta);
+    if (rest > 0) multiply_block(1, rest, last_x, 0, o->x_row, last_y, 0, at, step, alpha, kept);
   }
   if (!direct)
     for (int64_t r = 0; r < rows; r++)
@@ -418,12 +416,15 @@ INLINE void outer_rows(
     int64_t result_row, float beta) {
   for (int64_t block = 0; block < blocks; block++, y += y_block, result += 2 * W) {
     V sum[MOST_ROWS][WIDE];
+    // Past the end of these rows come the next ones.
+    const int64_t ahead = 8 * W + (block + 4 < blocks ? 0 : R * result_row - blocks * 2 * W);
     UNROLL for (int r = 0; r < R; r++) {
       float *at = result + r * result_row;
-      __builtin_prefetch(at + 8 * W, 1, 3);
+      __builtin_prefetch(at + ahead, 1, 3);
+      if (W == 16) __builtin_prefetch(at + ahead + W, 1, 3);
       UNROLL for (int n = 0; n < 2; n++) sum[r][n] = beta == 0 ? splat(0) : beta * load(at + n * W);
     }
-    for (int64_t k = 0; k < depth; k++) multiply_once(R, 2, x + k * R, y + k * 2 * W, (Apart){W, 0}, sum);
+    for (int64_t k = 0; k < depth; k++) multiply_once(R, 2, x + k * R, 1, y + k * 2 * W, (Apart){W, 0}, sum);
     UNROLL for (int r = 0; r < R; r++) {
       UNROLL for (int n = 0; n < 2; n++) store(result + r * result_row + n * W, sum[r][n]);
     }
@@ -443,11 +444,23 @@ static void outer_panel(
 
 /// As many blocks of columns as are whole, of a panel of rows and a single tile.
 static void outer_of_few(
-    const pc_outer *o, const Panel panel, int64_t blocks, const float *y, float *result, float alpha, float beta) {
-  float scaled[PC_FEW * MOST_ROWS];
-  for (int64_t i = 0; i < o->batch * panel.rows; i++) scaled[i] = alpha * panel.x[i];
-  outer_panel(panel.rows, o->batch, blocks, scaled, y, o->lanes * 2 * W, result, o->result_row, beta);
+    const pc_outer *o, int64_t panels, int64_t panel, const Panel rows, int64_t blocks, const float *y, float *result,
+    float alpha, float beta) {
+  float scaled[PC_FEW * MOST_ROWS] __attribute__((aligned(64)));
+  const float *x = rows.x;
+  if (!o->packed) {
+    const pc_pack lanes = {
+        .rows = o->rows, .height = o->height, .row = o->x_row, .depth = o->lanes, .count0 = 1, .count1 = 1,
+        .count2 = o->lanes, .stride2 = 1};
+    pack_panels(&lanes, panels, panel, panel + 1, x - rows.first * o->x_row, scaled);
+    x = scaled;
+  }
+  for (int64_t i = 0; i < o->batch * rows.rows; i++) scaled[i] = alpha * x[i];
+  outer_panel(rows.rows, o->batch, blocks, scaled, y, o->lanes * 2 * W, result, o->result_row, beta);
 }
+
+/// Depth up to which a row of blocks of the result is worked on together.
+enum { by_rows = 64 };
 
 /// Contraction runs over full tiles first and then over the live lanes of the last, so that no lane beyond the batch
 /// takes part.
@@ -458,14 +471,13 @@ static void outer(const void *parameters, const pc_work *work) {
   const int64_t block = W * breadth_of(o->height), panels = panels_of(o->rows, o->height);
   const int64_t first_panel = part_start(panels, work->part, work->parts);
   const int64_t last_panel = part_start(panels, work->part + 1, work->parts);
-  float local[PC_BY_ROWS * MOST_ROWS] __attribute__((aligned(64)));
   if (block == 2 * W && o->batch <= PC_FEW && o->batch <= o->lanes && o->depth == 1 && o->result_column == 1) {
     const int64_t whole = o->columns / block * block;
     for (const pc_group *group = o->group; group < o->group + o->groups; group++)
       for (int64_t p = first_panel; p < last_panel; p++) {
-        const Panel panel = outer_rows_of(o, group, panels, p, local);
+        const Panel panel = outer_rows_of(o, group, panels, p);
         float *result = o->result + group->result + panel.first * o->result_row;
-        outer_of_few(o, panel, whole / block, o->y.base + group->source, result, alpha, beta);
+        outer_of_few(o, panels, p, panel, whole / block, o->y.base + group->source, result, alpha, beta);
         if (whole < o->columns) outer_block(o, group, panel, whole, 0, full, rest, 0, alpha, beta);
       }
     return;
@@ -478,11 +490,11 @@ static void outer(const void *parameters, const pc_work *work) {
       const int64_t tiles = is_last ? full - tile : chunk, lanes = is_last ? rest : 0;
       const float kept = tile == 0 ? beta : 1;
       // Of a few examples the result is the largest part, and is read and written from end to end.
-      const bool is_by_rows = (tiles * o->lanes + lanes) * o->depth <= PC_BY_ROWS;
+      const bool is_by_rows = (tiles * o->lanes + lanes) * o->depth <= by_rows;
       const int64_t together = is_by_rows ? o->columns : block;
       for (int64_t first = 0; first < o->columns; first += together)
         for (int64_t p = first_panel; p < last_panel; p++) {
-          const Panel panel = outer_rows_of(o, group, panels, p, local);
+          const Panel panel = outer_rows_of(o, group, panels, p);
           const int64_t ahead = is_by_rows ? 3 * block : 2 * panel.rows * o->result_row;
           for (int64_t c = first; c < first + together && c < o->columns; c += block)
             outer_block(o, group, panel, c, tile, tiles, lanes, ahead, alpha, kept);

@@ -87,8 +87,7 @@ extension Lowering {
     let results = Lowering.offsets(groupExtents, strides: result.strides)
     let groups = results.count
 
-    // Of few examples, rows are packed as they are used.
-    let isPacked = depth > 1 || batchSize > Int(PC_BY_ROWS)
+    let isPacked = depth > 1
     let xSize = rows * depth * lanes
     let slab = (columns + block - 1) / block * block * lanes
     let blocks = try sharedWorkspace(.blocks, tiles * groups * depth * slab)

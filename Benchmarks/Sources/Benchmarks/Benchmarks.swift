@@ -11,6 +11,8 @@ struct Options {
   /// Measures only the steps whose name holds this.
   var only = ""
   var isJSON = false
+  /// Shows where our steps' time goes, in place of a contest.
+  var showsPlan = false
   /// Where `scaling` writes.
   var output: String?
 
@@ -29,6 +31,7 @@ struct Options {
       --threads N          ours and the peers' (default 2)
       --isa NAME           avx512, avx2 or 128 (default: the best there is)
       --only TEXT          only our steps, or the kernels, whose name holds this
+      --plan               where the time of our steps goes, by phase, vertex and operation, in place of a contest
       --format json        a line of JSON for each work, in place of a table
       --output FOLDER      where scaling leaves its CSV and pictures
 
@@ -66,6 +69,7 @@ struct Options {
       case "--rounds": rounds = try number(word)
       case "--threads": threads = try number(word)
       case "--only": only = try value(word)
+      case "--plan": showsPlan = true
       case "--output": output = try value(word)
       case "--format":
         let format = try value(word)
@@ -116,6 +120,12 @@ struct Benchmarks {
         continue
       }
       for work in try Workload.named(name) ?? [] {
+        if options.showsPlan {
+          for entry in work.entries where options.only.isEmpty || entry.name.contains(options.only) {
+            print(try Shares(Contestant(entry, work, backend), "\(work.title): \(entry.name)").markdown)
+          }
+          continue
+        }
         var contest = try Contest(work, options, backend)
         let outcome = try contest.measure()
         if options.isJSON {

@@ -214,15 +214,12 @@ typedef struct {
 /// Up to so many examples, products are summed row by row; their panels are not wide.
 enum { PC_FEW = 16 };
 
-/// Depth up to which a row of blocks of a sum over examples is worked on together.
-enum { PC_BY_ROWS = 64 };
-
 /// Depth of a sum over examples that is contracted before the result is visited again: what is read of it then fits the
 /// second-level cache.
 enum { PC_OUTER_DEPTH = 1024 };
 
 /// `result[row, column] = Σ_{tile, k, lane} x[row, k] · y[column, k]` for each group; x as `pc_pack` leaves it, or (not `packed`) of
-/// `PC_BY_ROWS` examples at most and a depth of 1 as it lies, its rows `x_row` apart; y as `pc_transpose` leaves it,
+/// a depth of 1 as it lies, its rows `x_row` apart; y as `pc_transpose` leaves it,
 /// in blocks that go with the panels' height.
 typedef struct {
   int64_t alpha, beta;
