@@ -365,6 +365,14 @@ INLINE Panel outer_rows_of(const pc_outer *o, const pc_group *group, int64_t pan
   return (Panel){first, rows, o->x.base + group->weights + first * row, o->x.tile};
 }
 
+INLINE void add_row(
+    int64_t columns, const float *restrict sums, float *restrict result, const int64_t step, float beta) {
+  if (beta == 0)
+    for (int64_t j = 0; j < columns; j++) result[j * step] = sums[j];
+  else
+    for (int64_t j = 0; j < columns; j++) result[j * step] = beta * result[j * step] + sums[j];
+}
+
 /// The rows of a panel and a block of columns, over `tiles` tiles from `tile` on and then over `rest` lanes of the next. `ahead`
 /// says where the result goes on soon.
 INLINE void outer_block(
@@ -385,28 +393,25 @@ INLINE void outer_block(
   if (direct)
     for (int64_t r = 0; r < rows; r++)
       for (int64_t j = 0; j < block; j += 16) __builtin_prefetch(result + r * o->result_row + ahead + j, 1, 3);
-  if (!direct && beta != 0) {
-    memset(local, 0, sizeof(float) * (size_t)(rows * block));
-    for (int64_t r = 0; r < rows; r++)
-      for (int64_t j = 0; j < columns; j++) local[r * block + j] = result[r * o->result_row + j * o->result_column];
-  }
-  const float kept = tiles > 0 ? 1 : beta;
+  const float old = direct ? beta : 0, kept = tiles > 0 ? 1 : old;
   const float *last_x = x + tiles * panel.tile, *last_y = y + tiles * o->y.tile;
   if (o->packed) {
     const Loops whole = {{tiles, o->depth, o->lanes}, {panel.tile, x_depth, rows}, {o->y.tile, o->y_depth, block}};
     const Loops remainder = {{1, o->depth, rest}, {0, x_depth, rows}, {0, o->y_depth, block}};
     const Micro multiply_block = micro[breadth][rows];
-    if (tiles > 0) multiply_block(&whole, x, y, neighbours, at, step, neighbours, alpha, beta);
+    if (tiles > 0) multiply_block(&whole, x, y, neighbours, at, step, neighbours, alpha, old);
     if (rest > 0) multiply_block(&remainder, last_x, last_y, neighbours, at, step, neighbours, alpha, kept);
   } else {
     const MicroAcross multiply_block = micro_across[breadth][rows];
-    if (tiles > 0) multiply_block(tiles, o->lanes, x, panel.tile, o->x_row, y, o->y.tile, at, step, alpha, beta);
+    if (tiles > 0) multiply_block(tiles, o->lanes, x, panel.tile, o->x_row, y, o->y.tile, at, step, alpha, old);
     if (rest > 0) multiply_block(1, rest, last_x, 0, o->x_row, last_y, 0, at, step, alpha, kept);
   }
-  if (!direct)
-    for (int64_t r = 0; r < rows; r++)
-      for (int64_t j = 0; j < columns; j++)
-        result[r * o->result_row + j * o->result_column] = local[r * block + j];
+  if (direct) return;
+  for (int64_t r = 0; r < rows; r++)
+    if (o->result_column == 1)
+      add_row(columns, local + r * block, result + r * o->result_row, 1, beta);
+    else
+      add_row(columns, local + r * block, result + r * o->result_row, o->result_column, beta);
 }
 
 /// R rows of the result from `depth` examples, end to end: of so few the result is the largest part, and waits for nothing but its own
@@ -477,7 +482,7 @@ static void outer(const void *parameters, const pc_work *work) {
       for (int64_t p = first_panel; p < last_panel; p++) {
         const Panel panel = outer_rows_of(o, group, panels, p);
         float *result = o->result + group->result + panel.first * o->result_row;
-        outer_of_few(o, panels, p, panel, whole / block, o->y.base + group->source, result, alpha, beta);
+        if (whole > 0) outer_of_few(o, panels, p, panel, whole / block, o->y.base + group->source, result, alpha, beta);
         if (whole < o->columns) outer_block(o, group, panel, whole, 0, full, rest, 0, alpha, beta);
       }
     return;
@@ -504,15 +509,28 @@ static void outer(const void *parameters, const pc_work *work) {
 
 // MARK: Everything else
 
-/// N vectors of one value. With both operands batched the compiler knows it and keeps the loop free of branches.
+/// N vectors of one value, each as several sums that need not wait for one another. With both operands batched the compiler knows it and
+/// keeps the loop free of branches.
 INLINE void sum_products(
     const int N, const pc_products *p, const int64_t x_lane, const int64_t y_lane, const float *x, const float *y,
     int64_t vector, V *sums) {
-  V sum[4];
-  UNROLL for (int n = 0; n < N; n++) sum[n] = splat(0);
-  for (int64_t k = 0; k < p->depth; k++, x += p->x_depth, y += p->y_depth)
-    UNROLL for (int n = 0; n < N; n++) sum[n] += get(x, x_lane, vector + n) * get(y, y_lane, vector + n);
-  UNROLL for (int n = 0; n < N; n++) sums[vector + n] = sum[n];
+  const int abreast = 4 / N;
+  V sum[4][4];
+  UNROLL for (int u = 0; u < abreast; u++) {
+    UNROLL for (int n = 0; n < N; n++) sum[u][n] = splat(0);
+  }
+  int64_t k = 0;
+  for (; k + abreast <= p->depth; k += abreast, x += abreast * p->x_depth, y += abreast * p->y_depth)
+    UNROLL for (int u = 0; u < abreast; u++) {
+      UNROLL for (int n = 0; n < N; n++)
+        sum[u][n] += get(x + u * p->x_depth, x_lane, vector + n) * get(y + u * p->y_depth, y_lane, vector + n);
+    }
+  for (; k < p->depth; k++, x += p->x_depth, y += p->y_depth)
+    UNROLL for (int n = 0; n < N; n++) sum[0][n] += get(x, x_lane, vector + n) * get(y, y_lane, vector + n);
+  UNROLL for (int n = 0; n < N; n++) {
+    UNROLL for (int u = 1; u < abreast; u++) sum[0][n] += sum[u][n];
+    sums[vector + n] = sum[0][n];
+  }
 }
 
 /// Results that are worked on together: their sums stay in the first-level cache.

@@ -126,9 +126,9 @@ extension Lowering {
   ) throws {
     let isByRows = weights.strides[axes.row] == 1
     guard isByRows || weights.strides[axes.depth] == 1 else { return }
-    // Weights fill vectors of any width.
+    // Weights fill vectors of any width; along a short depth the sums within them would cost more than that saves.
     let width = Int(widest.pointee.width)
-    let isByVectors = width == 2 * lanes && (!isByRows || rows >= width)
+    let isByVectors = width == 2 * lanes && (isByRows ? rows >= width : depth >= 4 * width)
     if isByVectors && !isByRows { reserveScratch((depth + 32) * lanes) }
     let pieces = isByRows && rows * depth >= Lowering.leastInPieces ? Lowering.pieces : 1
     let resultStrides = [result.strides[axes.row], 1]

@@ -27,10 +27,13 @@ import Testing
     return experiment
   }
 
-  @Test(arguments: supportedSets, [1, 2, 5, 8, 9]) func agreesWithReference(set: CPU.InstructionSet, batch: Int)
+  @Test(arguments: supportedSets, [1, 2, 5, 8, 9, 17]) func agreesWithReference(set: CPU.InstructionSet, batch: Int)
     throws
   {
-    for (rows, depth) in [(301, 257), (256, 260), (13, 6001), (6001, 13), (10, 96), (97, 10), (5, 3)] {
+    let sizes = [
+      (301, 257), (256, 260), (13, 6001), (6001, 13), (10, 96), (97, 10), (5, 3), (84, 70), (20, 300), (45, 3000),
+    ]
+    for (rows, depth) in sizes {
       for isRowMajor in [true, false] {
         for count in 1...2 {
           var dice = Dice(seed: UInt64(rows + batch))
