@@ -342,6 +342,12 @@ static void transpose(const void *parameters, const pc_work *work) {
         int64_t columns = t->columns - c < t->block ? t->columns - c : t->block;
         const float *rows = source + c * t->source_column;
         int64_t j = 0;
+        for (; j + W <= columns; j += W)
+          for (int64_t l = 0; l < t->lanes; l += 4) {
+            V turned[4];
+            load_turned(rows + j * t->source_column + l, t->source_column, turned);
+            UNROLL for (int i = 0; i < 4; i++) store(target + (l + i) * t->block + j, turned[i]);
+          }
         for (; j + 4 <= columns; j += 4)
           for (int64_t l = 0; l < t->lanes; l += 4)
             transpose_quads(rows + j * t->source_column + l, t->source_column, target + l * t->block + j, t->block);

@@ -59,26 +59,31 @@ INLINE void follow(const pc_course *c, const int examples, int64_t element, int6
 /// while others could go on.
 INLINE void follow_turned(const pc_course *c, const int examples, int64_t first, int64_t live, float beta) {
   const pc_rounds *r = &c->rounds;
+  const int together = examples < 4 ? 4 : examples;
   float *own = r->own + first * r->own_lanes, *rounds = r->rounds + first * r->lanes;
   const float *update = c->update + first * r->lanes;
-  float turned[MOST_VECTORS * W][W] __attribute__((aligned(64)));
-  V state[examples];
-  UNROLL for (int b = 0; b < examples; b++) {
-    UNROLL for (int e = 0; e < W; e++) state[b][e] = own[e * r->own_lanes + b];
-  }
-  for (int64_t l = 0; l < live; l += 4)
-    for (int64_t e = 0; e < W; e += 4) transpose_quads(update + e * r->lanes + l, r->lanes, turned[l] + e, W);
-  for (int64_t l = 0; l < live; l += examples)
-    UNROLL for (int b = 0; b < examples; b++) {
-      const V next = load(turned[l + b]), after = beta == 0 ? next : beta * state[b] + next;
-      store(turned[l + b], c->after ? after : state[b]);
-      state[b] = after;
+  const bool is_single = r->own_lanes == 1;
+  V state[together];
+  if (is_single)
+    state[0] = load(own);
+  else
+    UNROLL for (int b = 0; b < together; b += 4) load_turned(own + b, r->own_lanes, state + b);
+  for (int64_t l = 0; l < live; l += together)
+    UNROLL for (int quad = 0; quad < together; quad += 4) {
+      V lanes[4];
+      load_turned(update + l + quad, r->lanes, lanes);
+      UNROLL for (int i = 0; i < 4; i++) {
+        const int b = (quad + i) % examples;
+        const V after = beta == 0 ? lanes[i] : beta * state[b] + lanes[i];
+        lanes[i] = c->after ? after : state[b];
+        state[b] = after;
+      }
+      store_turned(rounds + l + quad, r->lanes, lanes);
     }
-  for (int64_t l = 0; l < live; l += 4)
-    for (int64_t e = 0; e < W; e += 4) transpose_quads(turned[l] + e, W, rounds + e * r->lanes + l, r->lanes);
-  UNROLL for (int b = 0; b < examples; b++) {
-    UNROLL for (int e = 0; e < W; e++) own[e * r->own_lanes + b] = state[b][e];
-  }
+  if (is_single)
+    store(own, state[0]);
+  else
+    UNROLL for (int b = 0; b < together; b += 4) store_turned(own + b, r->own_lanes, state + b);
 }
 
 /// As `follow`, for rounds that fill vectors.

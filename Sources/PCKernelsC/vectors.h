@@ -233,6 +233,69 @@ INLINE V tangent(V x) {
 
 #define MOST_VECTORS (32 / W)
 
+// MARK: Turning
+//
+// Four neighbouring numbers of each of W rows, as four vectors that each have a number of every row: the rows are read in quads, of which
+// a vector holds W / 4, four rows apart, and each four of them are turned in place.
+
+#if W == 4
+#define QUADS(DO) DO(0)
+INLINE V load_quads(const float *from, int64_t step) { (void)step; return *(const Quad *)from; }
+INLINE void store_quads(float *to, int64_t step, V x) { (void)step; *(Quad *)to = x; }
+#elif W == 8
+#define QUADS(DO) DO(0), DO(4)
+INLINE V load_quads(const float *from, int64_t step) {
+  return __builtin_shufflevector(*(const Quad *)from, *(const Quad *)(from + step), 0, 1, 2, 3, 4, 5, 6, 7);
+}
+INLINE void store_quads(float *to, int64_t step, V x) {
+  *(Quad *)to = __builtin_shufflevector(x, x, 0, 1, 2, 3);
+  *(Quad *)(to + step) = __builtin_shufflevector(x, x, 4, 5, 6, 7);
+}
+#else
+#define QUADS(DO) DO(0), DO(4), DO(8), DO(12)
+typedef float Octet __attribute__((vector_size(32)));
+INLINE Octet load_pair(const float *from, int64_t step) {
+  return __builtin_shufflevector(*(const Quad *)from, *(const Quad *)(from + step), 0, 1, 2, 3, 4, 5, 6, 7);
+}
+INLINE V load_quads(const float *from, int64_t step) {
+  return __builtin_shufflevector(
+      load_pair(from, step), load_pair(from + 2 * step, step), 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+}
+INLINE void store_quads(float *to, int64_t step, V x) {
+  *(Quad *)to = __builtin_shufflevector(x, x, 0, 1, 2, 3);
+  *(Quad *)(to + step) = __builtin_shufflevector(x, x, 4, 5, 6, 7);
+  *(Quad *)(to + 2 * step) = __builtin_shufflevector(x, x, 8, 9, 10, 11);
+  *(Quad *)(to + 3 * step) = __builtin_shufflevector(x, x, 12, 13, 14, 15);
+}
+#endif
+
+#define LOW_IN_TURN(k) k, W + k, k + 1, W + k + 1
+#define HIGH_IN_TURN(k) k + 2, W + k + 2, k + 3, W + k + 3
+#define LOW_PAIRS(k) k, k + 1, W + k, W + k + 1
+#define HIGH_PAIRS(k) k + 2, k + 3, W + k + 2, W + k + 3
+
+/// Turns the quads of four vectors: number j of quad i becomes number i of quad j. Twice, everything is where it was.
+INLINE void turn_quads(V x[4]) {
+  const V a = __builtin_shufflevector(x[0], x[1], QUADS(LOW_IN_TURN));
+  const V b = __builtin_shufflevector(x[2], x[3], QUADS(LOW_IN_TURN));
+  const V c = __builtin_shufflevector(x[0], x[1], QUADS(HIGH_IN_TURN));
+  const V d = __builtin_shufflevector(x[2], x[3], QUADS(HIGH_IN_TURN));
+  x[0] = __builtin_shufflevector(a, b, QUADS(LOW_PAIRS)), x[1] = __builtin_shufflevector(a, b, QUADS(HIGH_PAIRS));
+  x[2] = __builtin_shufflevector(c, d, QUADS(LOW_PAIRS)), x[3] = __builtin_shufflevector(c, d, QUADS(HIGH_PAIRS));
+}
+
+INLINE void load_turned(const float *from, int64_t row, V x[4]) {
+  UNROLL for (int i = 0; i < 4; i++) x[i] = load_quads(from + i * row, 4 * row);
+  turn_quads(x);
+}
+
+INLINE void store_turned(float *to, int64_t row, V x[4]) {
+  turn_quads(x);
+  UNROLL for (int i = 0; i < 4; i++) store_quads(to + i * row, 4 * row, x[i]);
+}
+
+// MARK: Lanes and shares
+
 INLINE int64_t vectors_of(int64_t lanes) { return lanes < W ? 1 : lanes / W; }
 
 INLINE const float *in_tile(const pc_place *place, const pc_work *work) { return place->base + work->tile * place->tile; }
