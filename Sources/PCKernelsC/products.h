@@ -92,15 +92,22 @@ static void matrix_by_rows(const void *parameters, const pc_work *work) {
   }
 }
 
+/// The same product, of steps `start ..< start + depth` alone.
+INLINE pc_matrix_once_for_all some_steps(const pc_matrix_once_for_all *a, int64_t start, int64_t depth) {
+  pc_matrix_once_for_all some = *a;
+  some.matrix.depth = some.pack.depth = some.pack.count2 = depth;
+  some.matrix.source.base += start * some.matrix.source_depth;
+  some.pack.source.base += start * some.pack.stride2;
+  return some;
+}
+
 /// Steps `start ..< start + depth` of a product's depth. To pack all weights first would write them to memory and read them from there
 /// again; some panels at a time stay in the cache.
 static void matrix_once_block(
     const pc_matrix_once_for_all *a, const pc_work *work, int64_t start, int64_t depth) {
-  pc_matrix m = a->matrix;
-  pc_pack pack = a->pack;
-  m.depth = pack.depth = pack.count2 = depth;
-  m.source.base += start * m.source_depth;
-  pack.source.base += start * pack.stride2;
+  const pc_matrix_once_for_all block = some_steps(a, start, depth);
+  const pc_matrix m = block.matrix;
+  const pc_pack pack = block.pack;
   const int64_t panels = panels_of(m.rows, m.height), fitting = PC_PACKED_AT_ONCE / (m.height * depth);
   const int64_t each = fitting > 1 ? fitting : 1;
   pc_work own = *work;
@@ -139,12 +146,9 @@ static void matrix_once_for_all(const void *parameters, const pc_work *work) {
   whole.part = 0, whole.parts = 1;
   const int64_t last = part_start(a->pieces, work->part + 1, work->parts);
   for (int64_t p = part_start(a->pieces, work->part, work->parts); p < last; p++) {
-    pc_matrix_once_for_all piece = *a;
     const int64_t start = part_start(a->matrix.depth, p, a->pieces);
-    piece.matrix.depth = part_start(a->matrix.depth, p + 1, a->pieces) - start;
-    piece.matrix.source.base += start * a->matrix.source_depth;
+    pc_matrix_once_for_all piece = some_steps(a, start, part_start(a->matrix.depth, p + 1, a->pieces) - start);
     piece.matrix.result.base += p * a->piece_result;
-    piece.pack.source.base += start * a->pack.stride2;
     matrix_once_blocks(&piece, &whole);
   }
 }
