@@ -16,9 +16,13 @@ extension Lowering {
       operands.swapAt(0, 1)
     }
     let hasLanes = result.isBatched
-    func strides(_ operand: Operand) -> [Int] { operand.strides + (hasLanes ? [operand.isBatched ? 1 : 0] : []) }
+    // In the order of the result's memory, whatever that of its axes.
+    let order = extents.indices.sorted { (-result.strides[$0], $0) < (-result.strides[$1], $1) }
+    func strides(_ operand: Operand) -> [Int] {
+      order.map { operand.strides[$0] } + (hasLanes ? [operand.isBatched ? 1 : 0] : [])
+    }
     let axes = Lowering.axes(
-      extents + (hasLanes ? [lanes] : []), result: strides(result), x: operands.first.map(strides),
+      order.map { extents[$0] } + (hasLanes ? [lanes] : []), result: strides(result), x: operands.first.map(strides),
       y: operands.dropFirst().first.map(strides), z: operands.dropFirst(2).first.map(strides))
     // Operands that the function does not take are not read.
     let unused = pc_place(base: result.place.base, tile: result.place.tile, lane: 0)

@@ -69,7 +69,7 @@ struct StepsInLanes {
       }
       let first = instructions[firstWrite]
       guard let result = first.results.first(where: { $0.buffer == buffer }), result.offset == 0,
-        program.isWhole(result, extents: first.primitive.denseResultExtents)
+        program.isPermutation(result, extents: first.primitive.denseResultExtents)
       else { return nil }
       if first.beta == .zero, access.reads.allSatisfy({ $0 > firstWrite }) {
         if buffer < original.buffers.count { temporaries.append((buffer, first.label)) }
@@ -194,6 +194,6 @@ extension Program {
 
   private func begins(_ instruction: Instruction, _ result: View) -> Bool {
     instruction.beta == .zero && !instruction.operands.contains { $0.buffer == result.buffer }
-      && isWhole(result, extents: instruction.primitive.denseResultExtents)
+      && isPermutation(result, extents: instruction.primitive.denseResultExtents)
   }
 }

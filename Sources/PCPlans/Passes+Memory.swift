@@ -114,7 +114,7 @@ extension Program {
       known.formUnion(instruction.operands.map(\.buffer))
       let extents = instruction.primitive.denseResultExtents
       for result in instruction.results {
-        let replaces = instruction.beta == .zero && isWhole(result, extents: extents)
+        let replaces = instruction.beta == .zero && isPermutation(result, extents: extents)
         if known.insert(result.buffer).inserted, replaces { anew.insert(result.buffer) }
       }
     }
@@ -124,7 +124,7 @@ extension Program {
   /// The operands that an elementwise function reads just as it writes its result, and that are as large.
   private func replaceable(_ instruction: Instruction) -> [Int] {
     guard case .elementwise(_, let extents) = instruction.primitive, instruction.beta == .zero,
-      let result = instruction.results.first, isWhole(result, extents: extents)
+      let result = instruction.results.first, isPermutation(result, extents: extents)
     else { return [] }
     return instruction.operands.filter { operand in
       buffers[operand.buffer].count == buffers[result.buffer].count

@@ -122,8 +122,18 @@ extension View {
 extension Program {
   /// Whether a view runs over its whole buffer in order.
   package func isWhole(_ view: View, extents: [Int]) -> Bool {
+    isWhole(view, axes: zip(extents, view.strides).reversed())
+  }
+
+  /// Whether a view meets every element of its buffer once, in whatever order.
+  package func isPermutation(_ view: View, extents: [Int]) -> Bool {
+    isWhole(view, axes: zip(extents, view.strides).sorted { $0.1 < $1.1 })
+  }
+
+  /// - Parameter axes: extent and stride of each, the innermost first.
+  private func isWhole(_ view: View, axes: some Sequence<(Int, Int)>) -> Bool {
     var expected = 1
-    for (extent, stride) in zip(extents, view.strides).reversed() where extent != 1 {
+    for (extent, stride) in axes where extent != 1 {
       guard stride == expected else { return false }
       expected *= extent
     }
