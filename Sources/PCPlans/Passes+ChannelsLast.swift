@@ -7,11 +7,21 @@ extension Program {
   /// row are one piece then, which a backend would otherwise copy together for each convolution.
   ///
   /// What elementwise functions make of such an image, or an image of, is laid out alike, so that these too pass over
-  /// neighbouring numbers. An image that somebody takes as anything else, such as a row of features, stays as it is.
+  /// neighbouring numbers. Where a dense layer makes an image, as a row of features, and steps work on it, the layer's
+  /// weights are brought into the image's order once. An image that somebody takes as anything else stays as it is.
   ///
-  /// - Parameter kept: buffers that are filled or read from outside of the program.
-  public mutating func putChannelsLast(keeping kept: Set<Int>) {
-    let images = images(keeping: kept)
+  /// - Parameters:
+  ///   - script: the order in which the sections run.
+  ///   - kept: buffers that are filled or read from outside of the program.
+  public mutating func putChannelsLast(in script: [Passage], keeping kept: Set<Int>) {
+    let convolutions = sections.flatMap(\.instructions).filter { instruction in
+      switch instruction.primitive {
+      case .convolve, .convolveInputGradient: true
+      default: false
+      }
+    }
+    guard !convolutions.isEmpty else { return }
+    let images = images(in: script, keeping: kept)
     // Images that are to be laid out alike lead to a common one.
     var leader: [Int: Int] = [:]
     func common(_ buffer: Int) -> Int {
@@ -19,44 +29,34 @@ extension Program {
       while let next = leader[buffer] { buffer = next }
       return buffer
     }
-    var sources: Set<Int> = []
     for instruction in sections.flatMap(\.instructions) {
-      switch instruction.primitive {
-      case .convolve, .convolveInputGradient: sources.insert(instruction.operands[0].buffer)
-      case .elementwise:
-        let alike = Set((instruction.operands + instruction.results).map(\.buffer)).filter { images[$0] != nil }
-        for buffer in alike.sorted() {
-          let (one, other) = (common(buffer), common(alike.min() ?? buffer))
-          if one != other { leader[one] = other }
-        }
-      default: break
+      guard case .elementwise = instruction.primitive else { continue }
+      let alike = Set((instruction.operands + instruction.results).map(\.buffer)).filter { images[$0] != nil }
+      for buffer in alike {
+        let (one, other) = (common(buffer), common(alike.min() ?? buffer))
+        if one != other { leader[one] = other }
       }
     }
-    let moved = Set(sources.filter { images[$0] != nil }.map(common))
+    let moved = Set(convolutions.map { $0.operands[0].buffer }.filter { images[$0] != nil }.map(common))
+    let extents = images.filter { moved.contains(common($0.key)) }
 
-    func move(_ view: inout View) {
-      guard let extents = images[view.buffer], moved.contains(common(view.buffer)) else { return }
-      view.strides.replaceSubrange((view.strides.count - 3)..., with: [1, extents[2] * extents[0], extents[0]])
-    }
+    orderWeights(for: extents, before: script)
     for section in sections.indices {
       for index in sections[section].instructions.indices {
-        for position in sections[section].instructions[index].operands.indices {
-          move(&sections[section].instructions[index].operands[position])
-        }
-        for position in sections[section].instructions[index].results.indices {
-          move(&sections[section].instructions[index].results[position])
-        }
+        sections[section].instructions[index].putChannelsLast(extents)
       }
     }
   }
 
-  /// The extents of the buffers that the program takes for images, as wholes, of several channels, and for nothing else.
-  private func images(keeping kept: Set<Int>) -> [Int: [Int]] {
+  /// The extents of the buffers that the program takes for images, as wholes, of several channels, and for nothing else but
+  /// rows that a product makes.
+  private func images(in script: [Passage], keeping kept: Set<Int>) -> [Int: [Int]] {
     var images: [Int: [Int]] = [:]
     var others = kept.union(buffers.indices.filter { buffers[$0].isPersistent || !buffers[$0].isBatched })
-    for instruction in sections.flatMap(\.instructions) {
+    let inRounds = Set(script.filter { $0.count > 1 }.flatMap { touched(in: $0.section) })
+    func note(_ instruction: Instruction, in section: Int) {
       let primitive = instruction.primitive
-      func isAnyLayout(_ operand: Int) -> Bool {
+      func takesAnyLayout(_ operand: Int) -> Bool {
         switch primitive {
         case .elementwise, .convolveFilterGradient, .maxPool, .reduce: true
         case .convolve, .convolveInputGradient, .maxPoolGradient: operand == 0
@@ -80,12 +80,98 @@ extension Program {
         }
       }
       for (position, view) in instruction.operands.enumerated() {
-        note(view, primitive.operandExtents[position], isAnyLayout: isAnyLayout(position))
+        note(view, primitive.operandExtents[position], isAnyLayout: takesAnyLayout(position))
       }
       for (position, view) in instruction.results.enumerated() {
-        note(view, primitive.resultExtents[position], isAnyLayout: makesAnyLayout && position == 0)
+        let isRow = inRounds.contains(view.buffer) && madeByOrderedWeights(instruction, in: section, of: script)
+        if !isRow { note(view, primitive.resultExtents[position], isAnyLayout: makesAnyLayout && position == 0) }
       }
     }
+    for section in sections.indices {
+      for instruction in sections[section].instructions { note(instruction, in: section) }
+    }
     return images.filter { !others.contains($0.key) }
+  }
+
+  /// Of a product that makes one row of features, a whole buffer: the operand that holds the weights, and their axis that
+  /// counts the features.
+  private func rowWeights(_ instruction: Instruction) -> (operand: Int, axis: Int)? {
+    guard case .contract(let extents) = instruction.primitive else { return nil }
+    let made = instruction.primitive.denseResultExtents
+    guard isWhole(instruction.results[0], extents: made), let axis = made.firstIndex(where: { $0 != 1 }),
+      made[axis] == made.reduce(1, *)
+    else { return nil }
+    let operand = instruction.operands.firstIndex { !buffers[$0.buffer].isBatched && $0.strides[axis] != 0 }
+    // Features and depth must be all that the weights have.
+    guard let operand, isPermutation(instruction.operands[operand], extents: extents) else { return nil }
+    return (operand, axis)
+  }
+
+  /// Whether a row may be made in another order, its weights being a parameter that nothing writes before.
+  private func madeByOrderedWeights(_ instruction: Instruction, in section: Int, of script: [Passage]) -> Bool {
+    guard let weights = rowWeights(instruction), let last = script.lastIndex(where: { $0.section == section }) else {
+      return false
+    }
+    let buffer = instruction.operands[weights.operand].buffer
+    return buffers[buffer].isPersistent
+      && script[...last].allSatisfy { passage in
+        sections[passage.section].instructions.allSatisfy { $0.results.allSatisfy { $0.buffer != buffer } }
+      }
+  }
+
+  /// Lets the products that make rows of these images have weights in the order of the rows, copied when the script begins.
+  private mutating func orderWeights(for images: [Int: [Int]], before script: [Passage]) {
+    guard let first = script.first(where: { $0.count > 0 })?.section else { return }
+    struct Order: Hashable {
+      var weights: View
+      var image: [Int]
+    }
+    var copies: [Order: Int] = [:]
+    var copying: [Instruction] = []
+    for section in sections.indices {
+      for index in sections[section].instructions.indices {
+        let product = sections[section].instructions[index]
+        guard let image = images[product.results[0].buffer], let (operand, axis) = rowWeights(product) else {
+          continue
+        }
+        let weights = product.operands[operand]
+        let depth = weights.strides.count - 1
+        let count = product.primitive.operandExtents[operand][depth]
+        let (feature, step) = (weights.strides[axis], weights.strides[depth])
+        // Features [row, column, channel], and the depth where it was: within a feature, or around all.
+        var extents = [image[1], image[2], image[0]]
+        var strides = [image[2] * feature, feature, image[1] * image[2] * feature]
+        extents.insert(count, at: step < feature ? 3 : 0)
+        strides.insert(step, at: step < feature ? 3 : 0)
+        let order = Order(weights: weights, image: image)
+        let copy = copies[order] ?? buffers.count
+        if copies[order] == nil {
+          copies[order] = copy
+          let name = "\(buffers[weights.buffer].name), channels last"
+          buffers.append(Buffer(name: name, count: buffers[weights.buffer].count, isBatched: false))
+          copying.append(
+            Instruction(
+              .elementwise(.identity, extents: extents),
+              operands: [View(buffer: weights.buffer, offset: weights.offset, strides: strides)],
+              results: [View(buffer: copy, strides: Term.rowMajorStrides(extents))], label: product.label))
+        }
+        sections[section].instructions[index].operands[operand].buffer = copy
+      }
+    }
+    sections[first].instructions.insert(contentsOf: copying, at: 0)
+  }
+}
+
+extension Instruction {
+  /// - Parameter images: [channels, rows, columns], by buffer.
+  fileprivate mutating func putChannelsLast(_ images: [Int: [Int]]) {
+    func move(_ view: inout View) {
+      // A row of features stays one.
+      guard let extents = images[view.buffer], view.strides.count >= 3 else { return }
+      view.strides.replaceSubrange((view.strides.count - 3)..., with: [1, extents[2] * extents[0], extents[0]])
+    }
+    if case .contract = primitive { return }
+    for position in operands.indices { move(&operands[position]) }
+    for position in results.indices { move(&results[position]) }
   }
 }

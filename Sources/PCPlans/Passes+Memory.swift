@@ -102,7 +102,7 @@ extension Program {
     return spans
   }
 
-  private func touched(in section: Int) -> Set<Int> {
+  func touched(in section: Int) -> Set<Int> {
     Set(sections[section].instructions.flatMap { ($0.operands + $0.results).map(\.buffer) })
   }
 

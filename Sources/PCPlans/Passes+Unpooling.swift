@@ -33,18 +33,15 @@ extension Program {
     guard isWholly, !kept.contains(y.buffer), !buffers[y.buffer].isPersistent, buffers[x.buffer].isBatched,
       buffers[y.buffer].isBatched
     else { return }
-    func touches(_ instruction: Instruction, _ buffer: Int) -> Bool {
-      (instruction.operands + instruction.results).contains { $0.buffer == buffer }
-    }
     // In the steps nothing else touches y, and nothing moves the positions.
     for (other, instruction) in sections[step].instructions.enumerated() where other != index {
-      guard !touches(instruction, y.buffer), !instruction.results.contains(where: { $0.buffer == winners.buffer })
+      guard !instruction.touches(y.buffer), !instruction.results.contains(where: { $0.buffer == winners.buffer })
       else { return }
     }
     // Before them one instruction fills y with zeros; after them it is only read.
     var zero: (section: Int, index: Int)?
     for section in sections.indices where section != step {
-      for (other, instruction) in sections[section].instructions.enumerated() where touches(instruction, y.buffer) {
+      for (other, instruction) in sections[section].instructions.enumerated() where instruction.touches(y.buffer) {
         if later.contains(section) {
           guard !instruction.results.contains(where: { $0.buffer == y.buffer }) else { return }
         } else {
@@ -57,7 +54,7 @@ extension Program {
     }
     guard let zero,
       let reader = later.first(where: { section in
-        sections[section].instructions.contains { touches($0, y.buffer) }
+        sections[section].instructions.contains { $0.touches(y.buffer) }
       })
     else { return }
 

@@ -29,19 +29,20 @@ extension Program {
         let made = instructions[maker]
         guard made.results.count == 1, made.alpha == .one, made.beta == .zero, made.results[0].offset == 0,
           made.primitive.denseResultExtents.reduce(1, *) == buffers[source.buffer].count,
-          made.operands.allSatisfy({ $0.buffer != target.buffer }),
-          instructions[(maker + 1)..<position].enumerated().allSatisfy({ offset, other in
-            removed.contains(maker + 1 + offset)
-              || !(other.operands + other.results).contains { $0.buffer == target.buffer }
-          })
+          made.operands.allSatisfy({ $0.buffer != target.buffer })
+        else { continue }
+        // Either the blend comes to where x is made or, where others want the old y, x is made where the blend is.
+        let between = ((maker + 1)..<position).filter { !removed.contains($0) }.map { instructions[$0] }
+        let isEarly = between.allSatisfy { !$0.touches(target.buffer) }
+        guard isEarly || between.allSatisfy({ other in other.results.allSatisfy { !made.touches($0.buffer) } })
         else { continue }
         var fused = made
         fused.results[0].buffer = target.buffer
         fused.results[0].offset = target.offset
         fused.alpha = blend.alpha
         fused.beta = blend.beta
-        instructions[maker] = fused
-        removed.insert(position)
+        instructions[isEarly ? maker : position] = fused
+        removed.insert(isEarly ? position : maker)
         uses[source.buffer] = 0
       }
       sections[section].instructions = instructions.enumerated().filter { !removed.contains($0.offset) }.map(
@@ -138,6 +139,11 @@ extension Program {
       sections[section].instructions = early + late
     }
   }
+}
+
+extension Instruction {
+  /// Whether it reads or writes the buffer.
+  func touches(_ buffer: Int) -> Bool { (operands + results).contains { $0.buffer == buffer } }
 }
 
 extension Elementwise {

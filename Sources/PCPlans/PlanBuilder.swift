@@ -360,7 +360,7 @@ public final class PlanBuilder {
       program.gatherSumsOverExamples()
       guard !isObserved else { return }
       program.averageBeforeUnpooling(in: script, keeping: plan.visibleBuffers)
-      program.putChannelsLast(keeping: plan.visibleBuffers)
+      program.putChannelsLast(in: script, keeping: plan.visibleBuffers)
       program.shareMemory(in: script, keeping: plan.visibleBuffers)
     }
     plan.program = emit.program

@@ -139,6 +139,32 @@ import Testing
     #expect(program.buffers[1].count == 0)
   }
 
+  /// Where somebody still wants what the blend changes, the blend waits, and what is blended is made then.
+  @Test func blendsWaitForReaders() {
+    var program = Program(
+      buffers: ["x", "y", "z", "old z"].map { Buffer(name: $0, count: 6, isBatched: true) },
+      sections: [Section(name: "only")])
+    let views = (0..<4).map { View(buffer: $0, strides: [3, 1]) }
+    func apply(_ function: Elementwise, _ source: Int, _ target: Int, beta: Scalar = .zero) -> Instruction {
+      Instruction(
+        .elementwise(function, extents: Self.extents), operands: [views[source]], results: [views[target]], beta: beta
+      )
+    }
+    program.sections[0].instructions = [
+      apply(.tanh, 0, 1), apply(.identity, 2, 3), apply(.identity, 1, 2, beta: .constant(0.8)),
+    ]
+    var changed = program
+    // What is made of x must be made before x changes.
+    changed.sections[0].instructions.insert(apply(.sin, 3, 0), at: 2)
+    changed.fuseBlends(keeping: [0, 2, 3])
+    #expect(changed.sections[0].instructions.count == 4)
+    program.fuseBlends(keeping: [0, 2, 3])
+    let instructions = program.sections[0].instructions
+    #expect(instructions.map { $0.results[0] } == [views[3], views[2]])
+    #expect(instructions.last?.primitive == .elementwise(.tanh, extents: Self.extents))
+    #expect(instructions.last?.beta == .constant(0.8))
+  }
+
   @Test(arguments: [
     (Elementwise.oneMinusSquare, Elementwise.timesOneMinusSquare), (.logisticSlope, .timesLogisticSlope),
     (.step, .timesStep),
@@ -376,7 +402,7 @@ import Testing
       return kept.map { executable.download($0.buffer) }
     }
     let before = try contents(program, Reference())
-    program.putChannelsLast(keeping: Set((given + kept).map(\.buffer)))
+    program.putChannelsLast(in: [Passage(section: 0)], keeping: Set((given + kept).map(\.buffer)))
     #expect(program.violations() == [])
     let views = program.sections[0].instructions.flatMap { $0.operands + $0.results }
     for (view, extents) in [
@@ -399,6 +425,61 @@ import Testing
     for (observed, expected) in zip(try contents(program, CPU(threads: 2)), before) {
       expectClose(observed, expected, within: 1e-5, "on the CPU backend")
     }
+  }
+
+  /// Where a dense layer makes an image in every round, its weights are brought into the image's order, once; a layer that
+  /// works once is not worth it.
+  @Test(arguments: [1, 3], [false, true]) func rowsForConvolutionsHaveChannelsLast(count: Int, isTurned: Bool) throws
+  {
+    let geometry = Convolution(inputChannels: 3, outputChannels: 2, input: Extent(4, 5), kernel: Extent(2, 2))
+    let buffers = [("features", 7), ("weights", 168), ("filter", 24), ("row", 24), ("message", 60)]
+    var program = Program(sections: [Section(name: "before"), Section(name: "round"), Section(name: "after")])
+    for (index, (name, count)) in buffers.enumerated() {
+      program.buffers.append(
+        Buffer(name: name, count: count, isBatched: index != 1 && index != 2, isPersistent: index == 1))
+    }
+    let row = View(buffer: 3, strides: [24, 1, 0])
+    let image = View(buffer: 3, strides: [24, 12, 4, 1])
+    program.sections[0].instructions = [
+      Instruction(.elementwise(.one, extents: [1, 2, 3, 4]), operands: [], results: [image], alpha: .zero)
+    ]
+    program.sections[1].instructions = [
+      Instruction(
+        .contract(extents: [1, 24, 7]),
+        operands: [
+          View(buffer: 0, strides: [7, 0, 1]), View(buffer: 1, strides: isTurned ? [0, 1, 24] : [0, 7, 1]),
+        ], results: [row], alpha: .constant(0.25), beta: .constant(0.75)),
+      Instruction(
+        .convolveInputGradient(geometry),
+        operands: [View(buffer: 3, strides: [12, 4, 1]), View(buffer: 2, strides: [12, 4, 2, 1])],
+        results: [View(buffer: 4, strides: [20, 5, 1])]),
+      Instruction(
+        .elementwise(.multiply, extents: [1, 2, 3, 4]), operands: [image, image], results: [image]),
+    ]
+    // Weights may change when they are no longer needed.
+    program.sections[2].instructions = [
+      Instruction(.elementwise(.one, extents: [168]), operands: [], results: [View(buffer: 1, strides: [1])])
+    ]
+    #expect(program.violations() == [])
+    let script = [Passage(section: 0), Passage(section: 1, count: count), Passage(section: 2)]
+    func contents(_ program: Program, _ backend: any Backend) throws -> [Double] {
+      let executable = try backend.compile(
+        program, batchSize: 5, bindings: [1: try backend.makeStorage(for: program.buffers[1])])
+      for (index, (name, count)) in buffers.enumerated().prefix(3) {
+        var random = RandomStream(seed: 6, name)
+        let numbers = (0..<(index == 0 ? 5 * count : count)).map { _ in random.normal() }
+        numbers.withUnsafeBufferPointer { executable.upload($0, to: index) }
+      }
+      executable.run(script)
+      return executable.download(4)
+    }
+    let before = try contents(program, Reference())
+    program.putChannelsLast(in: script, keeping: [0, 1, 2, 4])
+    #expect(program.violations() == [])
+    #expect(program.sections[0].instructions.count == (count > 1 ? 2 : 1))
+    #expect(program.sections[1].instructions[1].operands[0].strides == (count > 1 ? [1, 8, 2] : [12, 4, 1]))
+    expectClose(try contents(program, Reference()), before, within: 1e-12, "on the reference backend")
+    expectClose(try contents(program, CPU(threads: 2)), before, within: 1e-5, "on the CPU backend")
   }
 
   /// What only feeds itself, or what nothing reads, goes; what is kept, and what that needs, stays.
