@@ -141,6 +141,14 @@ final class ReferenceExecutable: Executable {
     for example in 0..<examples {
       if isResultBatched { for i in scratch.indices { scratch[i] = 0 } }
       compute(instruction, example: example, into: &scratch)
+      if let factor = instruction.factor {
+        let numbers = pointer(factor, example: example)
+        var next = 0
+        forEachOffset(extents, [factor.strides]) { at in
+          scratch[next] *= numbers[at[0]]
+          next += 1
+        }
+      }
       if isResultBatched { blend(example: example) }
     }
     if !isResultBatched { blend(example: 0) }

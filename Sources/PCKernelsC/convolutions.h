@@ -37,8 +37,9 @@ static void convolution(const void *parameters, const pc_work *work) {
         const int64_t rows = panel_start(c->rows, panels, panel + 1) - first;
         const float *weights = c->weights.base + g * c->weights_group + first * c->depth + rows * vertical->weight;
         const float *source = in_tile(&c->source, work) + g * c->source_group + vertical->source;
-        float *result =
-            out_tile(&c->result, work) + g * c->result_group + y * c->result_row + first * c->result_channel;
+        const int64_t place = g * c->result_group + y * c->result_row + first * c->result_channel;
+        float *result = out_tile(&c->result, work) + place;
+        const float *factor = c->factor.base ? in_tile(&c->factor, work) + place : NULL;
         for (int64_t x = 0; x < c->width;) {
           const pc_column *column = c->columns + x;
           const Loops loops = convolution_loops(c, vertical, &column->taps, rows);
@@ -47,7 +48,7 @@ static void convolution(const void *parameters, const pc_work *work) {
           for (int64_t v = 0; v < vectors; v += next.count)
             micro[next.count][rows](
                 &loops, w, s + v * W, next.source, result + column->result + v * W, c->result_channel, next.result,
-                alpha, beta);
+                factor ? factor + column->result + v * W : NULL, alpha, beta);
           x += next.columns;
         }
       }
@@ -78,8 +79,11 @@ static void convolution_any(const void *parameters, const pc_work *work) {
                     source + i * c->vertical_source + j * c->horizontal_source + k * c->channel_source;
                 for (int64_t v = 0; v < vectors; v++) sum[v] += get(w, c->weights.lane, v) * get(s, c->source.lane, v);
               }
-          float *result = out_tile(&c->result, work) + g * c->result_group + r * c->result_channel
-              + y * c->result_row + c->columns[x].result;
+          const int64_t place =
+              g * c->result_group + r * c->result_channel + y * c->result_row + c->columns[x].result;
+          const float *factor = c->factor.base ? in_tile(&c->factor, work) + place : NULL;
+          for (int64_t v = 0; factor && v < vectors; v++) sum[v] *= get(factor, c->factor.lane, v);
+          float *result = out_tile(&c->result, work) + place;
           finish(result, c->result.lane, false, sum, vectors, work->live, alpha, beta);
         }
 }

@@ -85,14 +85,16 @@ INLINE void multiply_steps(
   for (; count > 0; count--, weights += weight_step, source += step) multiply_once(R, N, weights, 1, source, apart, sum);
 }
 
+/// With `factor` (null: none), which lies as the result does, the sums are multiplied by it.
 INLINE void multiply(
     const int R, const int N, const Loops *loops, const float *weights, const float *source, const Apart apart,
-    float *result, int64_t result_row, const Apart result_apart, float alpha, float beta) {
+    float *result, int64_t result_row, const Apart result_apart, const float *factor, float alpha, float beta) {
   V sum[MOST_ROWS][WIDE];
   UNROLL for (int r = 0; r < R; r++) {
     UNROLL for (int n = 0; n < N; n++) {
       sum[r][n] = splat(0);
       __builtin_prefetch(result + r * result_row + offset_of(result_apart, n), 1, 3);
+      if (factor) __builtin_prefetch(factor + r * result_row + offset_of(result_apart, n), 0, 3);
     }
   }
   for (int64_t i = 0; i < loops->count[0]; i++) {
@@ -101,6 +103,11 @@ INLINE void multiply(
       multiply_steps(
           R, N, loops->count[2], wi + j * loops->weight[1], loops->weight[2], si + j * loops->source[1],
           loops->source[2], apart, sum);
+  }
+  if (factor) {
+    UNROLL for (int r = 0; r < R; r++) {
+      UNROLL for (int n = 0; n < N; n++) sum[r][n] *= load(factor + r * result_row + offset_of(result_apart, n));
+    }
   }
   UNROLL for (int r = 0; r < R; r++) {
     UNROLL for (int n = 0; n < N; n++)
@@ -183,7 +190,7 @@ INLINE void multiply_pair(
 
 typedef void (*Micro)(
     const Loops *loops, const float *weights, const float *source, Apart apart, float *result, int64_t result_row,
-    Apart result_apart, float alpha, float beta);
+    Apart result_apart, const float *factor, float alpha, float beta);
 
 typedef void (*MicroPlain)(
     int64_t depth, const float *weights, const float *source, int64_t step, Apart apart, float *result,
@@ -213,8 +220,8 @@ typedef void (*MicroAcross)(
 #define MICRO(R, N)                                                                                                   \
   static void micro_##R##_##N(                                                                                        \
       const Loops *loops, const float *weights, const float *source, Apart apart, float *result, int64_t result_row,  \
-      Apart result_apart, float alpha, float beta) {                                                                  \
-    multiply(R, N, loops, weights, source, apart, result, result_row, result_apart, alpha, beta);                     \
+      Apart result_apart, const float *factor, float alpha, float beta) {                                             \
+    multiply(R, N, loops, weights, source, apart, result, result_row, result_apart, factor, alpha, beta);             \
   }                                                                                                                   \
   static void micro_plain_##R##_##N(                                                                                  \
       int64_t depth, const float *weights, const float *source, int64_t step, Apart apart, float *result,             \

@@ -409,8 +409,8 @@ INLINE void outer_block(
     const Loops whole = {{tiles, o->depth, o->lanes}, {panel.tile, x_depth, rows}, {o->y.tile, o->y_depth, block}};
     const Loops remainder = {{1, o->depth, rest}, {0, x_depth, rows}, {0, o->y_depth, block}};
     const Micro multiply_block = micro[breadth][rows];
-    if (tiles > 0) multiply_block(&whole, x, y, neighbours, at, step, neighbours, alpha, old);
-    if (rest > 0) multiply_block(&remainder, last_x, last_y, neighbours, at, step, neighbours, alpha, kept);
+    if (tiles > 0) multiply_block(&whole, x, y, neighbours, at, step, neighbours, NULL, alpha, old);
+    if (rest > 0) multiply_block(&remainder, last_x, last_y, neighbours, at, step, neighbours, NULL, alpha, kept);
   } else {
     const MicroAcross multiply_block = micro_across[breadth][rows];
     if (tiles > 0) multiply_block(tiles, o->lanes, x, panel.tile, o->x_row, y, o->y.tile, at, step, alpha, old);

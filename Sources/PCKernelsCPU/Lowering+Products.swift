@@ -242,6 +242,7 @@ extension Lowering {
     var source = operand(instruction.operands[0])
     let filter = operand(instruction.operands[1])
     let result = operand(instruction.results[0])
+    let factor = instruction.factor.map(operand)
     let filterView = instruction.operands[1]
     let runs = horizontal.runs
     let height = panelHeight(columns: runs.map(\.count).max() ?? 1)
@@ -316,8 +317,8 @@ extension Lowering {
         weights: weights, source: source.place, result: result.place, weights_group: Int64(weightsGroup),
         weights_row: Int64(filter.strides[rowAxis]), source_group: Int64(channels * source.strides[0]),
         result_group: Int64(rows * result.strides[0]), result_channel: Int64(result.strides[0]),
-        result_row: Int64(result.strides[1])),
-      kind(result, .alone), reads: [source, filter], writes: [result], packs: packs)
+        result_row: Int64(result.strides[1]), factor: factor?.place ?? pc_place(base: nil, tile: 0, lane: 0)),
+      kind(result, .alone), reads: [source, filter] + [factor].compactMap { $0 }, writes: [result], packs: packs)
   }
 
   /// An image copied so that the channels of a pixel are neighbours, where that helps.

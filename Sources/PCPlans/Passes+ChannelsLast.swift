@@ -30,8 +30,7 @@ extension Program {
       return buffer
     }
     for instruction in sections.flatMap(\.instructions) {
-      guard case .elementwise = instruction.primitive else { continue }
-      let alike = Set((instruction.operands + instruction.results).map(\.buffer)).filter { images[$0] != nil }
+      let alike = instruction.imagesAlike.filter { images[$0] != nil }
       for buffer in alike {
         let (one, other) = (common(buffer), common(alike.min() ?? buffer))
         if one != other { leader[one] = other }
@@ -59,7 +58,8 @@ extension Program {
       func takesAnyLayout(_ operand: Int) -> Bool {
         switch primitive {
         case .elementwise, .convolveFilterGradient, .maxPool, .reduce: true
-        case .convolve, .convolveInputGradient, .maxPoolGradient: operand == 0
+        case .convolve, .convolveInputGradient: operand != 1
+        case .maxPoolGradient: operand == 0
         default: false
         }
       }
@@ -90,7 +90,13 @@ extension Program {
     for section in sections.indices {
       for instruction in sections[section].instructions { note(instruction, in: section) }
     }
-    return images.filter { !others.contains($0.key) }
+    images = images.filter { !others.contains($0.key) }
+    // A factor lies as what it multiplies.
+    let factors = sections.flatMap(\.instructions).filter { $0.factor != nil }.map(\.imagesAlike)
+    while let pair = factors.first(where: { pair in Set(pair.map { images[$0] != nil }).count > 1 }) {
+      for buffer in pair { images[buffer] = nil }
+    }
+    return images
   }
 
   /// Of a product that makes one row of features, a whole buffer: the operand that holds the weights, and their axis that
@@ -163,6 +169,15 @@ extension Program {
 }
 
 extension Instruction {
+  /// Buffers that had better be laid out alike, if they are images.
+  fileprivate var imagesAlike: Set<Int> {
+    switch primitive {
+    case .elementwise: Set((operands + results).map(\.buffer))
+    case .convolve, .convolveInputGradient: Set(factor.map { [$0.buffer, results[0].buffer] } ?? [])
+    default: []
+    }
+  }
+
   /// - Parameter images: [channels, rows, columns], by buffer.
   fileprivate mutating func putChannelsLast(_ images: [Int: [Int]]) {
     func move(_ view: inout View) {

@@ -155,7 +155,10 @@ extension Program {
     var position: Int
   }
 
-  subscript(place: Place) -> Instruction { sections[place.section].instructions[place.position] }
+  subscript(place: Place) -> Instruction {
+    get { sections[place.section].instructions[place.position] }
+    set { sections[place.section].instructions[place.position] = newValue }
+  }
 
   /// For each buffer, the instructions that read or write it, section by section.
   func places() -> [[Place]] {

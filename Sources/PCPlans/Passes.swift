@@ -5,7 +5,8 @@ extension Program {
   /// Lets an instruction write straight to where its value is blended to.
   ///
   /// `x ← f(…); y ← a·x + b·y` becomes `y ← a·f(…) + b·y`, where x is read nowhere else: so the update of a message,
-  /// `m ← (1 − h) m + h·Jᵀm`, is the epilogue of the last matrix product or convolution of its pullback.
+  /// `m ← (1 − h) m + h·Jᵀm`, is the epilogue of the last matrix product or convolution of its pullback. Of a convolution
+  /// `y ← a·s·x + b·y` becomes one as well.
   ///
   /// - Parameter kept: buffers that are read from outside of the program.
   public mutating func fuseBlends(keeping kept: Set<Int>) {
@@ -14,10 +15,17 @@ extension Program {
       var instructions = sections[section].instructions
       var removed = Set<Int>()
       for (position, blend) in instructions.enumerated() {
-        guard case .elementwise(.identity, let extents) = blend.primitive else { continue }
-        let source = blend.operands[0]
+        guard case .elementwise(let function, let extents) = blend.primitive,
+          function == .identity || function == .multiply,
+          let operand = blend.operands.firstIndex(where: { operand in
+            uses[operand.buffer] == 2
+              && instructions[..<position].contains { $0.results.contains { $0.buffer == operand.buffer } }
+          })
+        else { continue }
+        let source = blend.operands[operand]
         let target = blend.results[0]
-        guard uses[source.buffer] == 2, !buffers[source.buffer].isPersistent, !kept.contains(source.buffer),
+        let factor = function == .multiply ? blend.operands[1 - operand] : nil
+        guard !buffers[source.buffer].isPersistent, !kept.contains(source.buffer),
           buffers[source.buffer].isBatched == buffers[target.buffer].isBatched,
           source.isParallel(to: target, extents), source.offset == 0,
           isWhole(source, extents: extents),
@@ -29,14 +37,16 @@ extension Program {
         let made = instructions[maker]
         guard made.results.count == 1, made.alpha == .one, made.beta == .zero, made.results[0].offset == 0,
           made.primitive.denseResultExtents.reduce(1, *) == buffers[source.buffer].count,
-          made.operands.allSatisfy({ $0.buffer != target.buffer })
+          var fused = factor.map({ scaled(made, by: $0, like: source, extents) }) ?? made,
+          fused.operands.allSatisfy({ $0.buffer != target.buffer })
         else { continue }
         // Either the blend comes to where x is made or, where others want the old y, x is made where the blend is.
         let between = ((maker + 1)..<position).filter { !removed.contains($0) }.map { instructions[$0] }
-        let isEarly = between.allSatisfy { !$0.touches(target.buffer) }
+        let isEarly = between.allSatisfy { other in
+          !other.touches(target.buffer) && other.results.allSatisfy { $0.buffer != factor?.buffer }
+        }
         guard isEarly || between.allSatisfy({ other in other.results.allSatisfy { !made.touches($0.buffer) } })
         else { continue }
-        var fused = made
         fused.results[0].buffer = target.buffer
         fused.results[0].offset = target.offset
         fused.alpha = blend.alpha
@@ -49,6 +59,55 @@ extension Program {
         \.element)
     }
     dropUnusedBuffers(keeping: kept)
+  }
+
+  /// Makes a product just before its only reader, an elementwise function, that a backend may then apply while the product's
+  /// rows are at hand.
+  ///
+  /// - Parameters:
+  ///   - script: the order in which the sections run; only what runs several times is worth it.
+  ///   - kept: buffers that are read from outside of the program.
+  public mutating func bringProductsToReaders(in script: [Passage], keeping kept: Set<Int>) {
+    let uses = uses
+    for section in Set(script.filter { $0.count > 1 }.map(\.section)) {
+      var instructions = sections[section].instructions
+      // From the last on, so that none is passed over when others move.
+      for position in instructions.indices.reversed() {
+        let product = instructions[position]
+        guard case .contract = product.primitive else { continue }
+        let made = product.results[0].buffer
+        guard uses[made] == 2, !kept.contains(made),
+          let reader = instructions[(position + 1)...].firstIndex(where: { $0.touches(made) }),
+          case .elementwise = instructions[reader].primitive,
+          instructions[position..<reader].dropFirst().allSatisfy({ other in
+            other.results.allSatisfy { !product.touches($0.buffer) }
+          })
+        else { continue }
+        instructions.remove(at: position)
+        instructions.insert(product, at: reader - 1)
+      }
+      sections[section].instructions = instructions
+    }
+  }
+
+  /// A convolution whose result is multiplied by what lies as it does; `nil` of anything else.
+  ///
+  /// - Parameter result: the convolution's result, as the index space of `factor` sees it.
+  private func scaled(_ made: Instruction, by factor: View, like result: View, _ extents: [Int]) -> Instruction? {
+    guard factor.isParallel(to: result, extents), buffers[factor.buffer].isBatched == buffers[result.buffer].isBatched
+    else { return nil }
+    var scaled = made
+    switch made.primitive {
+    case .convolve(var geometry) where !geometry.isScaled:
+      geometry.isScaled = true
+      scaled.primitive = .convolve(geometry)
+    case .convolveInputGradient(var geometry) where !geometry.isScaled:
+      geometry.isScaled = true
+      scaled.primitive = .convolveInputGradient(geometry)
+    default: return nil
+    }
+    scaled.operands.append(View(buffer: factor.buffer, offset: factor.offset, strides: made.results[0].strides))
+    return scaled
   }
 
   /// Pulls a message back through tanh, the sigmoid or relu in one instruction, where the slope is made for it alone.

@@ -352,6 +352,7 @@ public final class PlanBuilder {
       program.addPartsInPlace(keeping: plan.visibleBuffers)
       program.dropUnread(keeping: plan.visibleBuffers)
       program.fuseSlopes(keeping: plan.visibleBuffers)
+      if !isObserved { program.averageBehindSlopes(in: script, keeping: plan.visibleBuffers) }
       program.fuseBlends(keeping: plan.visibleBuffers)
       if !isObserved, let update = phases[.update], let norm = squaredGradientNorm {
         plan.slotProducts = program.fuseUpdates(
@@ -359,6 +360,7 @@ public final class PlanBuilder {
       }
       program.gatherSumsOverExamples()
       guard !isObserved else { return }
+      program.bringProductsToReaders(in: script, keeping: plan.visibleBuffers)
       program.averageBeforeUnpooling(in: script, keeping: plan.visibleBuffers)
       program.putChannelsLast(in: script, keeping: plan.visibleBuffers)
       program.shareMemory(in: script, keeping: plan.visibleBuffers)

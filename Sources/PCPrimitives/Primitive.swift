@@ -128,11 +128,14 @@ public struct Convolution: Sendable, Hashable {
   public var dilation: Extent
   /// Channels are cut into this many groups that do not see one another.
   public var groups: Int
+  /// Whether a third operand, laid out as the result is, multiplies it element by element: the slope that a message is
+  /// pulled back through. Not of filter gradients.
+  public var isScaled: Bool
 
   /// A geometry whose defaults are the plain convolution; sizes are not checked here (see `Program.violations()`).
   public init(
     inputChannels: Int, outputChannels: Int, input: Extent, kernel: Extent, stride: Extent = Extent(1, 1),
-    padding: Extent = Extent(0, 0), dilation: Extent = Extent(1, 1), groups: Int = 1
+    padding: Extent = Extent(0, 0), dilation: Extent = Extent(1, 1), groups: Int = 1, isScaled: Bool = false
   ) {
     self.inputChannels = inputChannels
     self.outputChannels = outputChannels
@@ -142,6 +145,7 @@ public struct Convolution: Sendable, Hashable {
     self.padding = padding
     self.dilation = dilation
     self.groups = groups
+    self.isScaled = isScaled
   }
 
   /// Rows and columns of the result.

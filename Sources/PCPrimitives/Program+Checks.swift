@@ -5,8 +5,8 @@ extension Primitive {
     case .elementwise(let function, let extents): Array(repeating: extents, count: function.arity)
     case .reduce(_, let extents, _): [extents]
     case .contract(let extents): [extents, extents]
-    case .convolve(let c): [c.imageExtents, c.filterExtents]
-    case .convolveInputGradient(let c): [c.messageExtents, c.filterExtents]
+    case .convolve(let c): [c.imageExtents, c.filterExtents] + (c.isScaled ? [c.messageExtents] : [])
+    case .convolveInputGradient(let c): [c.messageExtents, c.filterExtents] + (c.isScaled ? [c.imageExtents] : [])
     case .convolveFilterGradient(let c): [c.imageExtents, c.messageExtents]
     case .maxPool(let p): [p.imageExtents]
     case .maxPoolGradient(let p): [p.messageExtents, p.messageExtents]
@@ -97,6 +97,16 @@ extension Convolution {
     return outputChannels * (inputChannels / groups)
       * taps(input.rows, output.rows, kernel.rows, stride.rows, padding.rows, dilation.rows)
       * taps(input.columns, output.columns, kernel.columns, stride.columns, padding.columns, dilation.columns)
+  }
+}
+
+extension Instruction {
+  /// What multiplies the result of a scaled convolution.
+  public var factor: View? {
+    switch primitive {
+    case .convolve(let c), .convolveInputGradient(let c): c.isScaled ? operands.last : nil
+    default: nil
+    }
   }
 }
 
@@ -195,6 +205,18 @@ extension Program {
       }
     }
     guard found.isEmpty else { return found }
+    if let factor = instruction.factor {
+      let result = instruction.results[0]
+      if !factor.isParallel(to: result, resultExtents[0]) {
+        found.append(
+          "multiplies \(buffers[result.buffer].name) by \(buffers[factor.buffer].name), which lies in another way")
+      }
+      if buffers[factor.buffer].isBatched != buffers[result.buffer].isBatched {
+        found.append(
+          "multiplies \(buffers[result.buffer].name) by \(buffers[factor.buffer].name): only one of them is batched")
+      }
+    }
+    if case .convolveFilterGradient(let c) = primitive, c.isScaled { found.append("has no use for a factor") }
     let anyBatched = instruction.operands.contains { buffers[$0.buffer].isBatched }
     for result in instruction.results where anyBatched && !buffers[result.buffer].isBatched {
       if !primitive.canSumOverExamples {

@@ -32,7 +32,8 @@ import Testing
           inputChannels: groups * size(1...5), outputChannels: groups * size(1...7),
           input: Extent(size(1...9), size(1...9)),
           kernel: Extent(size(1...5), size(1...5)), stride: Extent(size(1...3), size(1...3)),
-          padding: Extent(size(0...2), size(0...2)), dilation: Extent(size(1...2), size(1...2)), groups: groups)
+          padding: Extent(size(0...2), size(0...2)), dilation: Extent(size(1...2), size(1...2)), groups: groups,
+          isScaled: kind != 5 && Bool.random(using: &dice))
         if c.output.count > 0 { return c }
       }
     }
@@ -115,7 +116,8 @@ import Testing
       }
 
       var operands: [View] = []
-      for (k, extents) in primitive.operandExtents.enumerated() {
+      let isScaled = (kind == 3 || kind == 4) && primitive.operandExtents.count == 3
+      for (k, extents) in primitive.operandExtents.enumerated() where k < 2 || !isScaled {
         let layout = randomLayout(
           extents, zero: operandZero[k], mayBroadcast: true, isPlain: isPlain, using: &dice)
         let batched = Int.random(in: 0..<3, using: &dice) != 0
@@ -140,6 +142,11 @@ import Testing
         primitive.resultExtents[0], zero: zero, mayBroadcast: false, isPlain: isPlain, using: &dice)
       let count = layout.count * (batched ? batch : 1)
       let old = beta == 0 ? Array(repeating: Double.nan, count: count) : dice.reals(count)
+      if isScaled {
+        // A factor lies as the result does.
+        let factor = experiment.buffer("factor", count: layout.count, batched: batched, contents: dice.reals(count))
+        operands.append(View(buffer: factor, offset: layout.offset, strides: layout.strides))
+      }
       let result = experiment.buffer("result", count: layout.count, batched: batched, contents: old)
       experiment.append(
         Instruction(

@@ -117,6 +117,15 @@ private func dense(_ buffer: Int, _ extents: [Int]) -> View {
           Instruction(
             .convolveFilterGradient(c), operands: [imageView, messageView],
             results: [dense(filterGradient, c.filterExtents)]))
+        var scaled = c
+        scaled.isScaled = true
+        let factors = dice.reals(messageCount * batch)
+        let factor = experiment.buffer("factor", count: messageCount, batched: true, contents: factors)
+        let scaledOutput = empty(messageCount, batched: true)
+        experiment.append(
+          Instruction(
+            .convolve(scaled), operands: [imageView, filterView, dense(factor, c.messageExtents)],
+            results: [dense(scaledOutput, c.messageExtents)]))
         let found = try experiment.run(on: backend)
 
         let terms = Double(c.inputChannels * c.kernel.count + c.output.count * batch)
@@ -133,6 +142,12 @@ private func dense(_ buffer: Int, _ extents: [Int]) -> View {
           let scale = direct(c, image: x.map(abs), filter: filters.map(abs))
           let problem = discrepancy(observed, expected) { tolerance * scale[$0] }
           #expect(problem == nil, "\(place), example \(example): \(problem ?? "")")
+
+          let part = example * messageCount..<(example + 1) * messageCount
+          let products = discrepancy(Array(found[scaledOutput][part]), zip(expected, factors[part]).map(*)) {
+            tolerance * scale[$0] * abs(factors[part.lowerBound + $0])
+          }
+          #expect(products == nil, "\(place), example \(example), scaled: \(products ?? "")")
 
           let d = dice.reals(imageCount)
           let gradient = found[imageGradient][example * imageCount..<(example + 1) * imageCount]

@@ -76,6 +76,8 @@ import Testing
       sloped.fuseSlopes(keeping: kept)
       var gathered = program
       gathered.gatherSumsOverExamples()
+      var brought = program
+      brought.bringProductsToReaders(in: Self.script, keeping: kept)
       var both = sloped
       both.fuseBlends(keeping: kept)
       both.gatherSumsOverExamples()
@@ -86,7 +88,7 @@ import Testing
       both.shareMemory(in: Self.script, keeping: kept)
       for (name, changed) in [
         ("fuseBlends", fused), ("fuseSlopes", sloped), ("gatherSumsOverExamples", gathered), ("dropUnread", dropped),
-        ("shareMemory", shared),
+        ("shareMemory", shared), ("bringProductsToReaders", brought),
         ("all", both),
       ] {
         let observed = try Self.contents(changed, seed: seed, kept: kept)
@@ -330,6 +332,88 @@ import Testing
           "\(backend.name), window \(window), T = \(steps), \(name)")
       }
     }
+  }
+
+  /// States (0 to 2) that start as zeros, are blended in rounds and read through slopes (3, 4); products of them (5 to 7);
+  /// what is made of these (8, 9); and what stays as it is (10). Now and then somebody does otherwise.
+  private static func slopedProgram(_ random: inout RandomStream) -> Program {
+    var program = Program(sections: ["before", "round", "after"].map { Section(name: $0) })
+    for index in 0..<11 { program.buffers.append(Buffer(name: "\(index)", count: 6, isBatched: true)) }
+    func isRare() -> Bool { random.integer(below: 60) == 0 }
+    func pick(_ range: Range<Int>) -> Int { range.lowerBound + random.integer(below: range.count) }
+    func append(
+      _ section: Int, _ function: Elementwise, _ operands: [Int], _ target: Int, alpha: Double = 1, beta: Double = 0
+    ) {
+      let strides = isRare() ? [1, 2] : [3, 1]
+      program.sections[section].instructions.append(
+        Instruction(
+          .elementwise(function, extents: isRare() ? [1, 3] : Self.extents),
+          operands: operands.map { View(buffer: $0, strides: strides) },
+          results: [View(buffer: target, strides: isRare() ? [1, 2] : strides)], alpha: .constant(alpha),
+          beta: .constant(beta)))
+    }
+    for state in 0..<3 { append(0, .one, [], state, alpha: isRare() ? 1 : 0) }
+    var made: Set<[Int]> = []
+    /// Mostly one that this section has made.
+    func product(_ section: Int) -> Int? {
+      let known = isRare() ? Array(5..<8) : (0..<3).filter { made.contains([section, $0]) }.map { 5 + $0 }
+      return known.isEmpty || random.integer(below: 2) == 0 ? nil : known[random.integer(below: known.count)]
+    }
+    for section in 1...2 {
+      for _ in 0..<(section == 1 ? 4 + random.integer(below: 7) : 3) {
+        let state = pick(0..<3)
+        let slope = isRare() ? pick(3..<5) : 3 + state / 2
+        switch random.integer(below: 4) {
+        case 0 where made.insert([section, state]).inserted || isRare():
+          let operands = random.integer(below: 2) == 0 ? [slope, state] : [state, slope]
+          append(section, .multiply, operands, 5 + state, alpha: isRare() ? 0.5 : 1, beta: isRare() ? 0.5 : 0)
+        case 1 where section == 1 || isRare():
+          let source = isRare() ? (state + 1) % 3 : product(section) ?? pick(8..<11)
+          append(section, .identity, [source], state, alpha: 0.25, beta: isRare() ? 0 : 0.75)
+        case 2: append(section, .tanh, [product(section) ?? 10], pick(8..<10), beta: 0.5)
+        default:
+          let target = isRare() ? pick(3..<11) : pick(8..<10)
+          append(section, .sin, [isRare() && target > 2 ? state : target == 10 ? 8 : 10], target)
+        }
+      }
+    }
+    return program
+  }
+
+  @Test(arguments: 0..<20) func statesBehindSlopesMeanTheSame(block: Int) throws {
+    var changes = 0
+    for seed in (200 * block)..<(200 * (block + 1)) {
+      var random = RandomStream(seed: UInt64(seed), "slopes")
+      let program = Self.slopedProgram(&random)
+      let script = [
+        Passage(section: 0), Passage(section: 1, count: 2 + random.integer(below: 3)), Passage(section: 2),
+      ]
+      let kept = Set([8, 9] + (random.integer(below: 6) == 0 ? [random.integer(below: 8)] : []))
+      func contents(_ program: Program) throws -> [[Double]] {
+        let executable = try Reference().compile(program, batchSize: 2, bindings: [:])
+        for index in 3..<11 where program.buffers[index].count > 0 {
+          var random = RandomStream(seed: UInt64(seed), "contents", index)
+          let numbers = (0..<12).map { _ in 2 * random.uniform() - 1 }
+          numbers.withUnsafeBufferPointer { executable.upload($0, to: index) }
+        }
+        executable.run(script)
+        return kept.sorted().map(executable.download)
+      }
+      var changed = program
+      changed.averageBehindSlopes(in: script, keeping: kept)
+      #expect(changed.violations() == [], "seed \(seed)")
+      func products(_ program: Program) -> Int {
+        program.sections.flatMap(\.instructions).filter {
+          $0.primitive == .elementwise(.multiply, extents: Self.extents)
+        }
+        .count
+      }
+      changes += products(changed) == products(program) ? 0 : 1
+      for (index, pair) in zip(try contents(changed), try contents(program)).enumerated() {
+        expectClose(pair.0, pair.1, "seed \(seed), buffer \(kept.sorted()[index])")
+      }
+    }
+    #expect(changes > 0)
   }
 
   /// What convolutions read is laid out as they read it, and so is what elementwise functions make of it or from it; what

@@ -267,6 +267,8 @@ typedef struct {
   pc_place weights, source, result;
   int64_t weights_group, weights_row, source_group;
   int64_t result_group, result_channel, result_row;
+  /// What the result is multiplied by, laid out as the result is; without a base where it is not.
+  pc_place factor;
 } pc_convolution;
 
 /// `result[g, o, c, i, j] = Σ message[g, o, …] · image[g, c, …]` over the positions at which tap (i, j) meets the image. Of
