@@ -334,10 +334,23 @@ extension Lowering {
     let isOnePiece = horizontal.positionStep == 1 && abs(horizontal.tapStep) == 1
     guard extents[0] > 1, isOnePiece || extents[0] >= 16 && 4 * count * lanes > 1 << 18, source.strides[0] > lanes
     else { return source }
+    return try copied(source, extents, order: [1, 2, 0])
+  }
+
+  /// An image copied so that the columns of a row are neighbours, where the channels of a pixel are and columns lie a page apart or
+  /// more: filter gradients go along columns.
+  private mutating func gatherColumns(_ image: Operand, _ extents: [Int]) throws -> Operand {
+    guard image.isBatched, image.strides[0] == lanes, 4 * image.strides[2] >= 4096 else { return image }
+    return try copied(image, extents, order: [0, 1, 2])
+  }
+
+  /// A copy in a workspace, with the axes in this order, the last one's numbers being neighbours.
+  private mutating func copied(_ source: Operand, _ extents: [Int], order: [Int]) throws -> Operand {
+    let count = extents.reduce(1, *)
     let memory = try workspace(tiles * count * lanes)
     let place = pc_place(base: memory.base, tile: Int64(count * lanes), lane: 1)
-    let strides = [lanes, extents[2] * extents[0] * lanes, extents[0] * lanes]
-    let order = [1, 2, 0]
+    var strides = Array(repeating: lanes, count: extents.count)
+    for (axis, inner) in zip(order, order.dropFirst()).reversed() { strides[axis] = strides[inner] * extents[inner] }
     let axes = Lowering.axes(
       order.map { extents[$0] } + [lanes], result: order.map { strides[$0] } + [1],
       x: order.map { source.strides[$0] } + [1])
@@ -353,8 +366,8 @@ extension Lowering {
   }
 
   mutating func lowerConvolveFilterGradient(_ c: Convolution, _ instruction: Instruction) throws {
-    let image = operand(instruction.operands[0])
-    let message = operand(instruction.operands[1])
+    let image = try gatherColumns(operand(instruction.operands[0]), c.imageExtents)
+    let message = try gatherColumns(operand(instruction.operands[1]), c.messageExtents)
     let result = operand(instruction.results[0])
     let sums = (image.isBatched || message.isBatched) && !result.isBatched
     let isFast = sums && image.isBatched && message.isBatched

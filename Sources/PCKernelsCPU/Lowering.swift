@@ -226,7 +226,7 @@ struct Lowering {
       case PC_KERNEL_PACK: "pack"
       case PC_KERNEL_TRANSPOSE: "transpose"
       case PC_KERNEL_COMBINE: "combine tiles"
-      case PC_KERNEL_ELEMENTWISE where origin.operation.hasPrefix("convolve"): "gather channels"
+      case PC_KERNEL_ELEMENTWISE where origin.operation.hasPrefix("convolve"): "gather"
       default: nil
       }
     guard let helper else { return origin }

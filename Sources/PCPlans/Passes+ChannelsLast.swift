@@ -47,6 +47,8 @@ extension Program {
     }
   }
 
+  private static let manyChannels = 32
+
   /// The extents of the buffers that the program takes for images, as wholes, of several channels, and for nothing else but
   /// rows that a product makes.
   private func images(in script: [Passage], keeping kept: Set<Int>) -> [Int: [Int]] {
@@ -80,7 +82,13 @@ extension Program {
         }
       }
       for (position, view) in instruction.operands.enumerated() {
-        note(view, primitive.operandExtents[position], isAnyLayout: takesAnyLayout(position))
+        let extents = primitive.operandExtents[position]
+        note(view, extents, isAnyLayout: takesAnyLayout(position))
+        // Filter gradients go along columns, which many channels put far apart: an image that is used a few times stays theirs.
+        if case .convolveFilterGradient = primitive, !inRounds.contains(view.buffer), extents[0] >= Self.manyChannels
+        {
+          others.insert(view.buffer)
+        }
       }
       for (position, view) in instruction.results.enumerated() {
         let isRow = inRounds.contains(view.buffer) && madeByOrderedWeights(instruction, in: section, of: script)
