@@ -376,6 +376,7 @@ import Testing
           append(section, .sin, [isRare() && target > 2 ? state : target == 10 ? 8 : 10], target)
         }
       }
+      if random.integer(below: 4) == 0 { append(section, .sin, [10], pick(3..<5)) }
     }
     return program
   }
