@@ -4,6 +4,7 @@
 //   MOST_ROWS    rows of the micro-kernel (with two vectors), for each of which FOR_ROWS stands,
 //   WIDE_ROWS    rows of the wide one (with four vectors), FOR_WIDE_ROWS; 0 where it would gain nothing,
 //   MOST_INPUTS  and MOST_OUTPUTS, vectors of a filter gradient's block, for each of which FOR_OUTPUTS stands,
+//   HAS_MATRIX_UNIT  where the set has one,
 //   TARGET       the `target` attribute, where the set is not the platform's own,
 // and nothing else differs between sets.
 #include <math.h>
@@ -22,6 +23,9 @@
 #include "micro.h"
 #include "products.h"
 #include "convolutions.h"
+#ifdef HAS_MATRIX_UNIT
+#include "thirds.h"
+#endif
 #include "reductions.h"
 #include "rounds.h"
 
@@ -51,6 +55,13 @@ const pc_set SET = {
             [PC_KERNEL_MATRIX_BY_ROWS] = matrix_by_rows,
             [PC_KERNEL_MATRIX_ONCE_FOR_ALL] = matrix_once_for_all,
             [PC_KERNEL_MATRIX_ONCE] = matrix_once,
+#ifdef HAS_MATRIX_UNIT
+            [PC_KERNEL_PACK_THIRDS] = pack_thirds,
+            [PC_KERNEL_MATRIX_THIRDS] = matrix_thirds,
+            [PC_KERNEL_MATRIX_THIRDS_BY_ROWS] = matrix_thirds_by_rows,
+            [PC_KERNEL_MATRIX_THIRDS_ONCE_FOR_ALL] = matrix_thirds_once_for_all,
+            [PC_KERNEL_CONVOLUTION_THIRDS] = convolution_thirds,
+#endif
             [PC_KERNEL_TRANSPOSE] = transpose,
             [PC_KERNEL_OUTER] = outer,
             [PC_KERNEL_CONVOLUTION] = convolution,
@@ -73,6 +84,9 @@ const pc_set SET = {
     .wide_rows = WIDE_ROWS,
     .block = 2 * W,
     .wide_block = WIDE * W,
+#ifdef HAS_MATRIX_UNIT
+    .has_matrix_unit = true,
+#endif
     .scratch_per_tap = 2 * MOST_OUTPUTS * MOST_INPUTS * W,
     .exercise = exercise,
 };

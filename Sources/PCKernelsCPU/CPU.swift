@@ -29,6 +29,9 @@ public struct CPU: Backend {
 
   /// The vector instructions that the kernels are compiled for.
   public enum InstructionSet: String, CaseIterable, Sendable {
+    /// 512 bits and a matrix unit: x86-64 with AVX-512 and AMX for bfloat16. Large products are made of floats in three parts, as exact
+    /// as float32; infinities in them become NaN.
+    case amx
     /// 512 bits: x86-64 with AVX-512.
     case avx512
     /// 256 bits and fused multiply-add: x86-64 with AVX2.
@@ -113,6 +116,7 @@ public struct CPU: Backend {
 extension CPU.InstructionSet {
   var kernels: UnsafePointer<pc_set>? {
     switch self {
+    case .amx: pc_find_set(PC_AMX)
     case .avx512: pc_find_set(PC_AVX512)
     case .avx2: pc_find_set(PC_AVX2)
     case .portable: pc_find_set(PC_PORTABLE)

@@ -38,45 +38,64 @@ extension Lowering {
     // Of a single column, those of the tiles that a thread takes abreast go beside one another.
     let isVector = groupExtents.reduce(1, *) == 1 && extents[columnAxis] == 1
     let abreast = min(Int(PC_TILES_ABREAST), (tiles + threads - 1) / threads)
-    let height = panelHeight(columns: extents[columnAxis] == 1 ? abreast : extents[columnAxis])
-    let weights = try pack(
-      weightView, height: height, offsets: distinct, rows: extents[rowAxis], row: weightView.strides[rowAxis],
-      counts: [1, 1, extents[depthAxis]], strides: [0, 0, weightView.strides[depthAxis]])
+    let (rows, depth) = (extents[rowAxis], extents[depthAxis])
+    let isInThirds = usesMatrixUnit(rows: rows, depth: depth)
+    let height =
+      isInThirds
+      ? Int64(PC_THIRDS_ROWS) : panelHeight(columns: extents[columnAxis] == 1 ? abreast : extents[columnAxis])
+    let weights =
+      isInThirds
+      ? try packThirds(
+        weightView, offsets: distinct, rows: rows, row: weightView.strides[rowAxis], counts: [1, 1, 1, depth],
+        strides: [0, 0, 0, weightView.strides[depthAxis]])
+      : try pack(
+        weightView, height: height, offsets: distinct, rows: rows, row: weightView.strides[rowAxis],
+        counts: [1, 1, depth], strides: [0, 0, weightView.strides[depthAxis]])
     let sources = Lowering.offsets(groupExtents, strides: source.strides)
     let results = Lowering.offsets(groupExtents, strides: result.strides)
-    let size = extents[rowAxis] * extents[depthAxis]
+    let size = rows * depth
+    let packedSize = isInThirds ? Lowering.thirdsCount(rows: rows, [1, 1, 1, depth]) : size
+    if isInThirds {
+      reserveScratch(Int(PC_THIRDS_SQUARES) * Lowering.thirdsCount(rows: 1, [1, 1, 1, depth]) / 2)
+    }
     let groups = offsets.indices.map {
       pc_group(
-        weights: Int64((position[offsets[$0]] ?? 0) * size), source: Int64(sources[$0]), result: Int64(results[$0]))
+        weights: Int64((position[offsets[$0]] ?? 0) * packedSize), source: Int64(sources[$0]),
+        result: Int64(results[$0]))
     }
     let matrix = pc_matrix(
       alpha: coefficient(instruction.alpha), beta: coefficient(instruction.beta), lanes: Int64(lanes),
-      groups: Int64(groups.count), group: array(groups), rows: Int64(extents[rowAxis]), height: height,
-      columns: Int64(extents[columnAxis]), depth: Int64(extents[depthAxis]), weights: weights.memory.base,
+      groups: Int64(groups.count), group: array(groups), rows: Int64(rows), height: height,
+      columns: Int64(extents[columnAxis]), depth: Int64(depth), weights: weights.memory.base,
       source: source.place, result: result.place, source_column: Int64(source.strides[columnAxis]),
       source_depth: Int64(source.strides[depthAxis]), result_row: Int64(result.strides[rowAxis]),
       result_column: Int64(result.strides[columnAxis]), bias: nil)
     let start = result.place.base - buffers[result.buffer].base + Int(groups[0].result)
     let isWideAbreast = height == set.pointee.wide_rows && extents[columnAxis] == 1 && lanes < set.pointee.wide_block
-    let isBetterAbreast = isWideAbreast || vectors > 1 && size * distinct.count >= Lowering.leastAbreast
+    let isBetterAbreast =
+      isInThirds || isWideAbreast || vectors > 1 && size * distinct.count >= Lowering.leastAbreast
     let product =
       isVector && result.strides[rowAxis] == lanes
       ? ProductRun(
-        result: ElementRun.Numbers(buffer: result.buffer, start: start, count: extents[rowAxis] * lanes),
-        rows: extents[rowAxis]) : nil
+        result: ElementRun.Numbers(buffer: result.buffer, start: start, count: rows * lanes), rows: rows,
+        byRows: isInThirds ? PC_KERNEL_MATRIX_THIRDS_BY_ROWS : PC_KERNEL_MATRIX_BY_ROWS) : nil
     call(
-      PC_KERNEL_MATRIX, matrix, .tile, reads: [source], writes: [result], packs: weights.packs,
+      isInThirds ? PC_KERNEL_MATRIX_THIRDS : PC_KERNEL_MATRIX, matrix, .tile, reads: [source], writes: [result],
+      packs: weights.packs,
       abreast: isBetterAbreast ? .better : .possible, product: product)
     guard isVector else { return }
     try addAlternative {
       if $0.tiles == 1, $0.lanes == Int($0.set.pointee.width) {
         try $0.lowerOnce(
-          instruction, weightView, source, result, rows: extents[rowAxis], depth: extents[depthAxis],
-          axes: (rowAxis, depthAxis))
+          instruction, weightView, source, result, rows: rows, depth: depth, axes: (rowAxis, depthAxis))
       } else if let product, size >= Lowering.leastForAll,
-        $0.tiles * $0.lanes * extents[depthAxis] <= Lowering.mostForAll
+        $0.tiles * $0.lanes * depth <= Lowering.mostForAll
       {
-        try $0.lowerOnceForAll(instruction, matrix, product, weightView, axes: (rowAxis, depthAxis), source, result)
+        if isInThirds {
+          $0.lowerOnceForAllInThirds(matrix, product, weightView, axes: (rowAxis, depthAxis), source, result)
+        } else {
+          try $0.lowerOnceForAll(instruction, matrix, product, weightView, axes: (rowAxis, depthAxis), source, result)
+        }
       }
     }
   }
@@ -109,13 +128,38 @@ extension Lowering {
     call(
       PC_KERNEL_MATRIX_ONCE_FOR_ALL,
       pc_matrix_once_for_all(
-        matrix: matrix, pack: pack, tiles: Int64(tiles), blocks: Int64((sourceCount - 1) / Lowering.mostInBlock + 1),
-        pieces: Int64(pieces), piece_result: total?.partial.place.tile ?? 0, followers: pc_followers()),
+        matrix: matrix, pack: pack, thirds: pc_pack_thirds(), tiles: Int64(tiles),
+        blocks: Int64((sourceCount - 1) / Lowering.mostInBlock + 1), pieces: Int64(pieces),
+        piece_result: total?.partial.place.tile ?? 0, followers: pc_followers()),
       .together, reads: [source, operand(weights)], writes: [total?.partial ?? result],
-      product: total == nil ? product : nil)
+      product: total == nil
+        ? ProductRun(result: product.result, rows: rows, byRows: PC_KERNEL_MATRIX_ONCE_FOR_ALL) : nil)
     if let total {
       call(PC_KERNEL_COMBINE, total.combine, .together, reads: [total.partial], writes: [result])
     }
+  }
+
+  private mutating func lowerOnceForAllInThirds(
+    _ matrix: pc_matrix, _ product: ProductRun, _ weights: View, axes: (row: Int, depth: Int), _ source: Operand,
+    _ result: Operand
+  ) {
+    // A square's source takes half as much as a panel's weights.
+    let (panel, squares) = (
+      Lowering.thirdsCount(rows: 1, [1, 1, 1, Int(matrix.depth)]), tiles * lanes / Int(PC_THIRDS_LANES)
+    )
+    reserveScratch(panel + squares * panel / 2)
+    let pack = pc_pack_thirds(
+      source: operand(weights).place.base, target: nil, rows: matrix.rows, row: Int64(weights.strides[axes.row]),
+      count0: 1, count1: 1, count2: 1, count3: matrix.depth, stride0: 0, stride1: 0, stride2: 0,
+      stride3: Int64(weights.strides[axes.depth]))
+    call(
+      PC_KERNEL_MATRIX_THIRDS_ONCE_FOR_ALL,
+      pc_matrix_once_for_all(
+        matrix: matrix, pack: pc_pack(), thirds: pack, tiles: Int64(tiles), blocks: 1, pieces: 1, piece_result: 0,
+        followers: pc_followers()),
+      .together, reads: [source, operand(weights)], writes: [result],
+      product: ProductRun(
+        result: product.result, rows: Int(matrix.rows), byRows: PC_KERNEL_MATRIX_THIRDS_ONCE_FOR_ALL))
   }
 
   /// A product that is made once, with weights as they lie; nothing where these are neighbours neither along the rows nor
@@ -148,6 +192,11 @@ extension Lowering {
     if let total {
       call(PC_KERNEL_COMBINE, total.combine, .together, reads: [total.partial], writes: [result])
     }
+  }
+
+  /// Whether a product of shared weights goes in thirds: where there are enough rows for the source to be worth splitting.
+  private func usesMatrixUnit(rows: Int, depth: Int) -> Bool {
+    set.pointee.has_matrix_unit && lanes >= PC_THIRDS_LANES && rows >= 24 && depth >= PC_THIRDS_DEPTH
   }
 
   /// Everything else, lane by lane.
@@ -247,6 +296,14 @@ extension Lowering {
     let runs = horizontal.runs
     let height = panelHeight(columns: runs.map(\.count).max() ?? 1)
     let isFast = result.isBatched && source.isBatched && !filter.isBatched
+    if isFast,
+      let phases = phasesForMatrixUnit(c, vertical: vertical, horizontal: horizontal, rows: rows, channels: channels)
+    {
+      try lowerConvolutionInThirds(
+        c, instruction, phases.vertical, phases.horizontal, rows: rows, channels: channels, rowAxis: rowAxis,
+        channelAxis: channelAxis)
+      return
+    }
     if isFast && rows * c.kernel.count >= 128 {
       source = try gatherChannels(source, instruction.primitive.operandExtents[0], horizontal)
     }
@@ -319,6 +376,101 @@ extension Lowering {
         result_group: Int64(rows * result.strides[0]), result_channel: Int64(result.strides[0]),
         result_row: Int64(result.strides[1]), factor: factor?.place ?? pc_place(base: nil, tile: 0, lane: 0)),
       kind(result, .alone), reads: [source, filter] + [factor].compactMap { $0 }, writes: [result], packs: packs)
+  }
+
+  /// The phases of both directions, where a matrix unit makes this convolution faster; nil elsewhere.
+  ///
+  /// It takes 16 rows and 32 numbers of the depth at a time, filled with zeros, and taps outside the image count; and the image has to be
+  /// put into thirds, which many uses of each number must pay for.
+  private func phasesForMatrixUnit(
+    _ c: Convolution, vertical: Direction.Pattern, horizontal: Direction.Pattern, rows: Int, channels: Int
+  ) -> (vertical: Phases, horizontal: Phases)? {
+    guard set.pointee.has_matrix_unit, lanes >= PC_THIRDS_LANES, channels.isMultiple(of: 2),
+      c.kernel.rows <= PC_THIRDS_TAPS,
+      rows * c.kernel.count >= Lowering.leastUses * c.stride.rows * c.stride.columns
+    else { return nil }
+    let (down, across) = (Phases(vertical, kernel: c.kernel.rows), Phases(horizontal, kernel: c.kernel.columns))
+    func upTo(_ count: Int, _ whole: Int) -> Int { (count + whole - 1) / whole * whole }
+    func taken(_ line: Phases.Line) -> Int {
+      let taps = line.phase.map { across.taps[$0].count } ?? 0
+      return across.step == 1
+        ? upTo(taps * channels, Int(PC_THIRDS_DEPTH)) : taps * upTo(channels, Int(PC_THIRDS_DEPTH))
+    }
+    let needed =
+      rows * channels * vertical.taps.reduce(0) { $0 + $1.count } * horizontal.taps.reduce(0) { $0 + $1.count }
+    let spent =
+      upTo(rows, Int(PC_THIRDS_LANES)) * across.lines.reduce(0) { $0 + taken($1) }
+      * down.lines.reduce(0) { $0 + ($1.phase.map { down.taps[$0].count } ?? 0) }
+    return 4 * spent <= 5 * needed ? (down, across) : nil
+  }
+
+  /// Uses of each number of an image from which on it is worth putting into thirds.
+  private static let leastUses = 32
+
+  private mutating func lowerConvolutionInThirds(
+    _ c: Convolution, _ instruction: Instruction, _ vertical: Phases, _ horizontal: Phases, rows: Int, channels: Int,
+    rowAxis: Int, channelAxis: Int
+  ) throws {
+    let source = operand(instruction.operands[0])
+    let result = operand(instruction.results[0])
+    let factor = instruction.factor.map(operand)
+    let filter = instruction.operands[1]
+    let groupStride = filter.strides[0] * (c.outputChannels / c.groups)
+    let isRowOneRun = horizontal.step == 1
+    let (tapRow, tapColumn) = (vertical.tapStep * filter.strides[2], horizontal.tapStep * filter.strides[3])
+    var packs: [Int] = []
+    var weights: [pc_phase_weights] = []
+    for down in vertical.taps {
+      for across in horizontal.taps {
+        guard let top = down.first, let left = across.first else {
+          weights.append(pc_phase_weights(base: nil, group: 0))
+          continue
+        }
+        let first = top * filter.strides[2] + left * filter.strides[3]
+        let counts =
+          isRowOneRun ? [down.count, 1, across.count, channels] : [down.count, across.count, 1, channels]
+        let packed = try packThirds(
+          filter, offsets: (0..<c.groups).map { $0 * groupStride + first }, rows: rows, row: filter.strides[rowAxis],
+          counts: counts, strides: [tapRow, tapColumn, tapColumn, filter.strides[channelAxis]])
+        packs += packed.packs
+        weights.append(
+          pc_phase_weights(base: packed.memory.base, group: Int64(Lowering.thirdsCount(rows: rows, counts))))
+      }
+    }
+    let image = instruction.primitive.operandExtents[0]
+    let positions = horizontal.lines.compactMap { line in
+      line.phase.map { (line.first, line.first + (horizontal.taps[$0].count - 1) * horizontal.step) }
+    }
+    let left = max(0, -(positions.map(\.0).min() ?? 0))
+    let paddedWidth = left + max(image[2], (positions.map(\.1).max() ?? 0) + 1)
+    let ring = vertical.taps.reduce(1) { max($0, ($1.count - 1) * vertical.step + 1) }
+    // A square's row of the ring, as the kernel cuts scratch memory: a pair of channels is 16 floats.
+    let row = paddedWidth * (channels / 2) * Int(PC_THIRDS_LANES) + Int(PC_THIRDS_BLOCK) / 6
+    reserveScratch(lanes / Int(PC_THIRDS_LANES) * 3 * ring * row)
+    func lines(_ phases: Phases, _ stride: Int) -> [pc_line] {
+      phases.lines.enumerated().map { position, line in
+        pc_line(phase: Int64(line.phase ?? -1), first: Int64(line.first), result: Int64(position * stride))
+      }
+    }
+    call(
+      PC_KERNEL_CONVOLUTION_THIRDS,
+      pc_convolution_thirds(
+        alpha: coefficient(instruction.alpha), beta: coefficient(instruction.beta), lanes: Int64(lanes),
+        groups: Int64(c.groups), rows: Int64(rows), channels: Int64(channels), height: Int64(vertical.lines.count),
+        width: Int64(horizontal.lines.count), vertical: array(lines(vertical, result.strides[1])),
+        horizontal: array(
+          lines(horizontal, result.strides[2]).sorted { ($0.phase, $0.result) < ($1.phase, $1.result) }),
+        horizontal_phases: Int64(horizontal.taps.count),
+        vertical_taps: array(vertical.taps.map { Int64($0.count) }),
+        horizontal_taps: array(horizontal.taps.map { Int64($0.count) }), vertical_step: Int64(vertical.step),
+        horizontal_step: Int64(horizontal.step), is_row_one_run: isRowOneRun, image_height: Int64(image[1]),
+        image_width: Int64(image[2]), ring: Int64(ring), left: Int64(left), padded_width: Int64(paddedWidth),
+        weights: array(weights), source: source.place, result: result.place,
+        factor: factor?.place ?? pc_place(base: nil, tile: 0, lane: 0),
+        source_group: Int64(channels * source.strides[0]), source_channel: Int64(source.strides[0]),
+        source_row: Int64(source.strides[1]), source_column: Int64(source.strides[2]),
+        result_group: Int64(rows * result.strides[0]), result_channel: Int64(result.strides[0])),
+      .tile, reads: [source] + [factor].compactMap { $0 }, writes: [result], packs: packs)
   }
 
   /// An image copied so that the channels of a pixel are neighbours, where that helps.
@@ -494,6 +646,39 @@ private struct Direction {
         let positions = (0..<output).filter { (0..<input).contains(imagePosition($0, i)) }
         return (positions.count, positions.first ?? 0, positions.first.map { imagePosition($0, i) } ?? 0)
       }, tapStep: 1, positionStep: stride)
+  }
+}
+
+/// A direction by phases: positions that meet the same taps, were the image surrounded by enough zeros.
+private struct Phases {
+  /// Where the first tap of its phase meets the image, perhaps outside of it; no phase where no tap meets it.
+  struct Line {
+    var phase: Int?
+    var first: Int
+  }
+
+  /// Of each phase, in the order in which they meet the image.
+  var taps: [[Int]]
+  var tapStep: Int
+  /// Positions of the image from one tap to the next.
+  var step: Int
+  var lines: [Line]
+
+  init(_ pattern: Direction.Pattern, kernel: Int) {
+    let distance = abs(pattern.tapStep)
+    let taps = (0..<distance).map { phase in
+      let ascending = Array(stride(from: phase, to: kernel, by: distance))
+      return pattern.tapStep < 0 ? Array(ascending.reversed()) : ascending
+    }
+    self.taps = taps
+    (tapStep, step) = (pattern.tapStep, pattern.positionStep)
+    lines = pattern.taps.map { line in
+      let phase = line.tap % distance
+      guard line.count > 0, let before = taps[phase].firstIndex(of: line.tap) else {
+        return Line(phase: nil, first: 0)
+      }
+      return Line(phase: phase, first: line.position - before * pattern.positionStep)
+    }
   }
 }
 

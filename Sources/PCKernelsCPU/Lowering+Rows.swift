@@ -74,8 +74,9 @@ extension Lowering {
       }
       return all
     }
+    let kernel = product.product?.byRows ?? PC_KERNEL_MATRIX_BY_ROWS
     var all = joined(
-      product, PC_KERNEL_MATRIX_BY_ROWS,
+      product, kernel,
       UnsafeRawPointer(array([pc_matrix_by_rows(matrix: array([matrix]), followers: followers)])))
     if let once = product.once {
       let isByRows = alternatives[once].allSatisfy { $0.product != nil }
@@ -84,7 +85,8 @@ extension Lowering {
           ? alternatives[once].map { call in
             var parameters = call.parameters.load(as: pc_matrix_once_for_all.self)
             (parameters.matrix.bias, parameters.followers) = (matrix.bias, followers)
-            return joined(call, PC_KERNEL_MATRIX_ONCE_FOR_ALL, UnsafeRawPointer(array([parameters])))
+            return joined(
+              call, call.product?.byRows ?? PC_KERNEL_MATRIX_ONCE_FOR_ALL, UnsafeRawPointer(array([parameters])))
           } : alternatives[once] + others)
     }
     return all

@@ -73,6 +73,8 @@ struct ElementRun {
 struct ProductRun {
   var result: ElementRun.Numbers
   var rows: Int
+  /// The kernel that makes the product together with what follows it.
+  var byRows: pc_kernel_name
 }
 
 /// Turns the instructions of a program into calls of C kernels: chooses the kernel, works out strides in floats, and
@@ -223,7 +225,7 @@ struct Lowering {
   private func origin(_ kernel: pc_kernel_name) -> Profile.Call {
     let helper: String? =
       switch kernel {
-      case PC_KERNEL_PACK: "pack"
+      case PC_KERNEL_PACK, PC_KERNEL_PACK_THIRDS: "pack"
       case PC_KERNEL_TRANSPOSE: "transpose"
       case PC_KERNEL_COMBINE: "combine tiles"
       case PC_KERNEL_ELEMENTWISE where origin.operation.hasPrefix("convolve"): "gather"
@@ -344,8 +346,8 @@ extension Lowering {
         kernel: pc_kernel_of(set ?? self.set, kernel), parameters: UnsafeRawPointer(array([parameters])), kind: kind,
         sharesTiles: [
           PC_KERNEL_ELEMENTWISE, PC_KERNEL_REDUCE, PC_KERNEL_PRODUCTS, PC_KERNEL_PACK, PC_KERNEL_MATRIX,
-          PC_KERNEL_CONVOLUTION,
-          PC_KERNEL_MATRIX_ONCE,
+          PC_KERNEL_CONVOLUTION, PC_KERNEL_MATRIX_ONCE, PC_KERNEL_PACK_THIRDS, PC_KERNEL_MATRIX_THIRDS,
+          PC_KERNEL_CONVOLUTION_THIRDS,
           PC_KERNEL_SPREAD, PC_KERNEL_COURSE, PC_KERNEL_LAST_ROUND,
         ].contains(kernel),
         reads: Set(reads.map(\.buffer)), writes: Set(writes.map(\.buffer)), run: run, product: product,
@@ -447,19 +449,51 @@ extension Lowering {
       counts: counts, strides: strides)
     if let known = packed[key] { return known }
     let size = rows * counts.reduce(1, *)
-    var weights = PackedWeights(memory: try workspace(size * offsets.count), packs: [])
-    for (g, offset) in key.offsets.enumerated() {
-      let parameters = pc_pack(
-        source: pc_place(base: buffers[view.buffer].base + offset, tile: 0, lane: 0),
-        target: pc_place(base: weights.memory.base + g * size, tile: 0, lane: 0), rows: Int64(rows),
-        height: height, row: Int64(row), depth: Int64(counts.reduce(1, *)), start: 0, count0: Int64(counts[0]),
-        count1: Int64(counts[1]), count2: Int64(counts[2]),
+    return try pack(PC_KERNEL_PACK, key, size: size) { source, target in
+      pc_pack(
+        source: pc_place(base: source, tile: 0, lane: 0), target: pc_place(base: target, tile: 0, lane: 0),
+        rows: Int64(rows), height: height, row: Int64(row), depth: Int64(counts.reduce(1, *)), start: 0,
+        count0: Int64(counts[0]), count1: Int64(counts[1]), count2: Int64(counts[2]),
         stride0: Int64(strides[0]), stride1: Int64(strides[1]), stride2: Int64(strides[2]))
+    }
+  }
+
+  /// The same for a matrix unit, the depth being four nested counts of which the inner two are a run.
+  mutating func packThirds(
+    _ view: View, offsets: [Int], rows: Int, row: Int, counts: [Int], strides: [Int]
+  ) throws -> PackedWeights {
+    let key = PackKey(
+      height: Int64(PC_THIRDS_ROWS), buffer: view.buffer, offsets: offsets.map { view.offset + $0 }, rows: rows,
+      row: row, counts: counts, strides: strides)
+    if let known = packed[key] { return known }
+    return try pack(PC_KERNEL_PACK_THIRDS, key, size: Lowering.thirdsCount(rows: rows, counts)) { source, target in
+      pc_pack_thirds(
+        source: source, target: target, rows: Int64(rows), row: Int64(row), count0: Int64(counts[0]),
+        count1: Int64(counts[1]), count2: Int64(counts[2]), count3: Int64(counts[3]), stride0: Int64(strides[0]),
+        stride1: Int64(strides[1]), stride2: Int64(strides[2]), stride3: Int64(strides[3]))
+    }
+  }
+
+  /// Floats that `packThirds` fills for one group.
+  static func thirdsCount(rows: Int, _ counts: [Int]) -> Int {
+    let panels = (rows - 1) / Int(PC_THIRDS_ROWS) + 1
+    let blocks = (counts[2] * counts[3] - 1) / Int(PC_THIRDS_DEPTH) + 1
+    return panels * counts[0] * counts[1] * blocks * Int(PC_THIRDS_BLOCK)
+  }
+
+  /// Weights of which each group takes `size` floats; `parameters` says how to make one from its source and target.
+  private mutating func pack<T>(
+    _ kernel: pc_kernel_name, _ key: PackKey, size: Int,
+    _ parameters: (UnsafeMutablePointer<Float>, UnsafeMutablePointer<Float>) -> T
+  ) throws -> PackedWeights {
+    var weights = PackedWeights(memory: try workspace(size * key.offsets.count), packs: [])
+    for (g, offset) in key.offsets.enumerated() {
+      let made = parameters(buffers[key.buffer].base + offset, weights.memory.base + g * size)
       weights.packs.append(packs.count)
       packs.append(
         Call(
-          kernel: pc_kernel_of(set, PC_KERNEL_PACK), parameters: UnsafeRawPointer(array([parameters])),
-          kind: .together, reads: [view.buffer], origin: origin(PC_KERNEL_PACK)))
+          kernel: pc_kernel_of(set, kernel), parameters: UnsafeRawPointer(array([made])), kind: .together,
+          reads: [key.buffer], origin: origin(kernel)))
     }
     packed[key] = weights
     return weights

@@ -32,7 +32,7 @@ struct BadInputTests {
     ("--solver stepwsie", "did you mean stepwise?"), ("--loss cross-entrpy", "did you mean cross-entropy?"),
     ("--optimizer adm", "did you mean adam?"), ("--reduction men", "did you mean mean?"),
     ("--backend cpuu", "did you mean cpu?"),
-    ("--isa avx", "did you mean avx2?"), ("--format jsn", "did you mean json?"),
+    ("--isa avx51", "did you mean avx512?"), ("--format jsn", "did you mean json?"),
     ("--rate 0", "(0, 1]"), ("--rate 1.01", "(0, 1]"), ("--rate nan", "(0, 1]"), ("--rate fast", "a number"),
     ("--steps=-1", "steps is -1"), ("--steps many", "whole number"), ("--steps backprop=3", "backprop"),
     ("--epochs 0", "at least"), ("--max-steps 0", "at least"), ("--batch-size 0", "at least"),

@@ -138,6 +138,20 @@ typedef struct {
   int64_t stride0, stride1, stride2;
 } pc_pack;
 
+/// For a matrix unit: rows of a panel, numbers of a block of the depth, and lanes that it takes at once. A panel takes up
+/// `PC_THIRDS_BLOCK` floats for each block of its depth, however few its rows are.
+enum { PC_THIRDS_ROWS = 32, PC_THIRDS_DEPTH = 32, PC_THIRDS_LANES = 16, PC_THIRDS_BLOCK = 1536, PC_THIRDS_SQUARES = 4 };
+
+/// Weights in thirds, in panels of `PC_THIRDS_ROWS` rows at most. Of four nested counts, the inner two are a run of the depth, which is
+/// filled with 0 up to whole blocks.
+typedef struct {
+  const float *source;
+  float *target;
+  int64_t rows, row;
+  int64_t count0, count1, count2, count3;
+  int64_t stride0, stride1, stride2, stride3;
+} pc_pack_thirds;
+
 /// Offsets of one group.
 typedef struct {
   int64_t weights, source, result;
@@ -177,6 +191,8 @@ typedef struct {
 typedef struct {
   pc_matrix matrix;
   pc_pack pack;
+  /// In place of `pack`, where the product is one in thirds.
+  pc_pack_thirds thirds;
   int64_t tiles, blocks;
   int64_t pieces, piece_result;
   pc_followers followers;
@@ -271,6 +287,44 @@ typedef struct {
   pc_place factor;
 } pc_convolution;
 
+/// A row or column of the result: its phase, which taps it meets (below 0: none), the row or column of the image that the first of these
+/// meets, perhaps outside, and where it lies.
+typedef struct {
+  int64_t phase, first, result;
+} pc_line;
+
+/// Packed weights of a pair of phases, `group` floats for each group.
+typedef struct {
+  const float *base;
+  int64_t group;
+} pc_phase_weights;
+
+/// Taps in a column of a filter, at most.
+enum { PC_THIRDS_TAPS = 16 };
+
+/// The same convolution in thirds, for an even number of channels. Of `vertical_taps[phase]` and `horizontal_taps[phase]` taps, the next
+/// one meets the image `vertical_step` rows or `horizontal_step` columns on; for each pair of phases there are weights of their own.
+typedef struct {
+  int64_t alpha, beta;
+  int64_t lanes;
+  int64_t groups, rows, channels;
+  int64_t height, width;
+  /// Columns of one phase follow one another.
+  const pc_line *vertical, *horizontal;
+  int64_t horizontal_phases;
+  const int64_t *vertical_taps, *horizontal_taps;
+  int64_t vertical_step, horizontal_step;
+  /// Whether a row of taps with all channels is one run of the depth, or each tap's channels are.
+  bool is_row_one_run;
+  int64_t image_height, image_width;
+  /// Rows of the image that are kept, columns of zeros before the image, and all columns of a row.
+  int64_t ring, left, padded_width;
+  /// [vertical phase][horizontal phase].
+  const pc_phase_weights *weights;
+  pc_place source, result, factor;
+  int64_t source_group, source_channel, source_row, source_column, result_group, result_channel;
+} pc_convolution_thirds;
+
 /// `result[g, o, c, i, j] = Σ message[g, o, …] · image[g, c, …]` over the positions at which tap (i, j) meets the image. Of
 /// `vertical[i]` and `horizontal[j]`, `weight` is the offset of the first position in the message.
 typedef struct {
@@ -364,7 +418,9 @@ typedef struct {
 
 typedef enum {
   PC_KERNEL_ELEMENTWISE, PC_KERNEL_RECURRENCE, PC_KERNEL_REDUCE, PC_KERNEL_PRODUCTS, PC_KERNEL_PACK, PC_KERNEL_MATRIX,
-  PC_KERNEL_MATRIX_BY_ROWS, PC_KERNEL_MATRIX_ONCE_FOR_ALL, PC_KERNEL_MATRIX_ONCE, PC_KERNEL_TRANSPOSE,
+  PC_KERNEL_MATRIX_BY_ROWS, PC_KERNEL_MATRIX_ONCE_FOR_ALL, PC_KERNEL_MATRIX_ONCE,
+  PC_KERNEL_PACK_THIRDS, PC_KERNEL_MATRIX_THIRDS, PC_KERNEL_MATRIX_THIRDS_BY_ROWS,
+  PC_KERNEL_MATRIX_THIRDS_ONCE_FOR_ALL,   PC_KERNEL_CONVOLUTION_THIRDS, PC_KERNEL_TRANSPOSE,
   PC_KERNEL_OUTER, PC_KERNEL_CONVOLUTION, PC_KERNEL_CONVOLUTION_ANY, PC_KERNEL_FILTER_GRADIENT,
   PC_KERNEL_FILTER_GRADIENT_ANY, PC_KERNEL_MAX_POOL, PC_KERNEL_MAX_POOL_GRADIENT, PC_KERNEL_ONE_HOT,
   PC_KERNEL_GATHER, PC_KERNEL_GATHER_GRADIENT,
@@ -382,6 +438,8 @@ typedef struct {
   int64_t rows, wide_rows;
   /// Columns in a block of `pc_transpose`, and in one for wide panels.
   int64_t block, wide_block;
+  /// Whether the set has the kernels that work on thirds of floats; the others have null for them.
+  bool has_matrix_unit;
   /// Floats of scratch memory that a filter gradient takes for each tap.
   int64_t scratch_per_tap;
   /// Runs fused multiply-adds on registers, `rounds` rounds from `value` on, and returns how many floating-point operations that
@@ -389,7 +447,7 @@ typedef struct {
   double (*exercise)(int64_t rounds, float *value);
 } pc_set;
 
-typedef enum { PC_AVX512, PC_AVX2, PC_PORTABLE } pc_set_name;
+typedef enum { PC_AMX, PC_AVX512, PC_AVX2, PC_PORTABLE } pc_set_name;
 
 /// The set, or null where this machine can't run it.
 const pc_set *pc_find_set(pc_set_name name);
