@@ -56,11 +56,11 @@ INLINE void source_thirds(
     }
 }
 
-/// A row of a square: 32 neighbours of the depth.
-INLINE void row_thirds(V low, V high, char *target) {
+/// A row of a square: 32 neighbours of the depth. The thirds are `third` bytes apart.
+INLINE void row_thirds(V low, V high, char *target, int64_t third) {
   UNROLL for (int t = 0; t < 3; t++) {
     const __m512i both = (__m512i)_mm512_cvtne2ps_pbh((__m512)high, (__m512)low);
-    *(__m512i *)(target + t * 2 * square_bytes) = both;
+    *(__m512i *)(target + t * third) = both;
     if (t == 2) return;
     low -= (V)(_mm512_cvtepu16_epi32(_mm512_castsi512_si256(both)) << 16);
     high -= (V)(_mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(both, 1)) << 16);
@@ -97,7 +97,7 @@ static void pack_panels_of_thirds(
               }
             }
             for (int64_t r = 0; r < square; r++)
-              row_thirds(load(rows[r]), load(rows[r] + W), target + s * square_bytes + r * 64);
+              row_thirds(load(rows[r]), load(rows[r] + W), target + s * square_bytes + r * 64, 2 * square_bytes);
           }
       }
   }
@@ -371,6 +371,108 @@ static void matrix_thirds_once_for_all(const void *parameters, const pc_work *wo
       make_followers(&a->followers, &own);
     }
   }
+  _tile_release();
+}
+
+// MARK: Sums over the examples
+//
+// A tile's 32 lanes are a block of the depth, whatever they hold; both operands are put into thirds tile by tile.
+
+/// Sixteen rows at most as a square of weights. Lanes that hold no example are 0.
+INLINE void lanes_thirds(
+    const float *source, int64_t row, int64_t rows, int64_t live, char *target, int64_t third) {
+  float lanes[block_depth] __attribute__((aligned(64)));
+  for (int64_t r = 0; r < square; r++) {
+    const float *from = source + r * row;
+    if (r >= rows) {
+      memset(lanes, 0, sizeof lanes);
+      from = lanes;
+    } else if (live < block_depth) {
+      memset(lanes, 0, sizeof lanes);
+      memcpy(lanes, from, sizeof(float) * (size_t)live);
+      from = lanes;
+    }
+    row_thirds(load(from), load(from + W), target + r * 64, third);
+  }
+}
+
+static void examples_thirds(const void *parameters, const pc_work *work) {
+  const pc_examples_thirds *e = parameters;
+  const int64_t panels = panels_of(e->rows, e->as_columns ? square : thirds_rows);
+  const int64_t block_bytes = (e->as_columns ? 3 : 6) * square_bytes;
+  for (const pc_group *group = e->group; group < e->group + e->groups; group++)
+    for (int64_t k = 0; k < e->depth; k++) {
+      const float *source = in_tile(&e->source, work) + group->source + k * e->source_depth;
+      char *target = (char *)(e->target + group->result) + (work->tile * e->all + e->before + k) * block_bytes;
+      for (int64_t panel = 0; panel < panels; panel++, target += e->blocks * block_bytes) {
+        if (e->as_columns) {
+          float turned[3][square * square] __attribute__((aligned(64)));
+          const int64_t first = panel * square;
+          lanes_thirds(
+              source + first * e->row, e->row, e->rows - first, work->live, (char *)turned, square_bytes);
+          // Two lanes of a column share 32 bits: they are turned as one number.
+          for (int64_t t = 0; t < 3; t++)
+            for (int64_t i = 0; i < square; i += 4)
+              for (int64_t j = 0; j < square; j += 4)
+                transpose_quads(
+                    turned[t] + i * square + j, square, (float *)(target + t * square_bytes) + j * square + i, square);
+        } else {
+          const int64_t first = panel_start(e->rows, panels, panel), end = panel_start(e->rows, panels, panel + 1);
+          for (int64_t s = 0; s < 2; s++)
+            lanes_thirds(
+                source + (first + s * square) * e->row, e->row, end - first - s * square, work->live,
+                target + s * square_bytes, 2 * square_bytes);
+        }
+      }
+    }
+}
+
+/// Some neighbouring columns of a panel, `count` squares of them, over some blocks of the depth.
+INLINE void outer_squares(
+    const pc_outer_thirds *o, const pc_group *group, int64_t panels, int64_t panel, int64_t column, int64_t count,
+    int64_t start, int64_t blocks, float *result, int64_t result_row, float alpha, float beta) {
+  const int64_t first = panel_start(o->rows, panels, panel), none = 0;
+  const Runs runs = {1, 1, blocks, &none, 0, 3 * square_bytes, square_bytes};
+  const char *columns[most_squares];
+  Finish finish = {.row = result_row, .alpha = alpha, .beta = beta};
+  for (int64_t n = 0; n < count; n++) {
+    columns[n] = (const char *)(o->y + group->source)
+        + ((column / square + n) * o->blocks + start) * 3 * square_bytes;
+    finish.result[n] = result + n * square;
+  }
+  panel_of_thirds(
+      &runs, panel_start(o->rows, panels, panel + 1) - first,
+      (const char *)(o->x + group->weights) + (panel * o->blocks + start) * 6 * square_bytes, count, columns, &finish);
+}
+
+/// Threads take rows of their own.
+static void outer_thirds(const void *parameters, const pc_work *work) {
+  const pc_outer_thirds *o = parameters;
+  enum { together = most_squares * square, chunk = PC_OUTER_DEPTH / block_depth };
+  const float alpha = work->coefficients[o->alpha], beta = work->coefficients[o->beta];
+  const int64_t panels = panels_of(o->rows, thirds_rows), whole = o->columns / square * square;
+  const int64_t first = part_start(panels, work->part, work->parts);
+  const int64_t last = part_start(panels, work->part + 1, work->parts);
+  take_matrix_unit();
+  for (const pc_group *group = o->group; group < o->group + o->groups; group++)
+    for (int64_t start = 0; start < o->blocks; start += chunk) {
+      const int64_t blocks = o->blocks - start < chunk ? o->blocks - start : chunk;
+      const float kept = start == 0 ? beta : 1;
+      for (int64_t c = 0; c < o->columns; c += together)
+        for (int64_t panel = first; panel < last; panel++) {
+          const int64_t row = panel_start(o->rows, panels, panel), end = panel_start(o->rows, panels, panel + 1);
+          float *result = o->result + group->result + row * o->result_row;
+          const int64_t count = whole - c < together ? (whole - c) / square : most_squares;
+          if (count > 0)
+            outer_squares(
+                o, group, panels, panel, c, count, start, blocks, result + c, o->result_row, alpha, kept);
+          if (whole == o->columns || whole >= c + together) continue;
+          float local[thirds_rows * square] __attribute__((aligned(64)));
+          outer_squares(o, group, panels, panel, whole, 1, start, blocks, local, square, alpha, 0);
+          for (int64_t r = 0; r < end - row; r++)
+            add_row(o->columns - whole, local + r * square, result + r * o->result_row + whole, 1, kept);
+        }
+    }
   _tile_release();
 }
 

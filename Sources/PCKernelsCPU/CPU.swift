@@ -22,6 +22,8 @@ public struct CPU: Backend {
   public let instructionSet: InstructionSet
 
   let pool: ThreadPool
+  /// Whether a matrix unit gets whatever it can make, however little that is.
+  let prefersMatrixUnit: Bool
   /// Multiply-adds or bytes between two meetings of the threads from which on the work is shared: some microseconds'
   /// worth. For less, waiting for one another costs more than it saves, and where another program has taken a core a
   /// hundred times more.
@@ -52,11 +54,14 @@ public struct CPU: Backend {
   ///   - threads: as many as there are processors, unless stated. More gain nothing.
   ///   - instructionSet: the widest that the machine supports, unless stated.
   public init(threads: Int? = nil, instructionSet: InstructionSet? = nil) throws {
-    try self.init(threads: threads, instructionSet: instructionSet, leastShared: 150_000)
+    try self.init(threads: threads, instructionSet: instructionSet, leastShared: 150_000, prefersMatrixUnit: false)
   }
 
-  /// With `leastShared` 0, threads share the smallest work too: for tests of the sharing.
-  package init(threads: Int? = nil, instructionSet: InstructionSet? = nil, leastShared: Int) throws {
+  /// With `leastShared` 0, threads share the smallest work too: for tests of the sharing. With `prefersMatrixUnit` a matrix unit gets
+  /// the smallest products: for tests of these.
+  package init(
+    threads: Int? = nil, instructionSet: InstructionSet? = nil, leastShared: Int, prefersMatrixUnit: Bool = false
+  ) throws {
     let threads = threads ?? processorCount()
     let set = instructionSet ?? .best
     guard threads >= 1 else { throw CPUError.threads(threads) }
@@ -66,6 +71,7 @@ public struct CPU: Backend {
     self.instructionSet = set
     self.pool = pool
     self.leastShared = leastShared
+    self.prefersMatrixUnit = prefersMatrixUnit
   }
 
   public func makeStorage(for buffer: Buffer) throws -> any Storage {
@@ -102,7 +108,7 @@ public struct CPU: Backend {
     }
     var lowering = try Lowering(
       isSingle ? program.unbatched : program, batchSize: batchSize, lanes: lanes, set: set, widest: widest,
-      threads: threads, bindings: bindings)
+      threads: threads, prefersMatrixUnit: prefersMatrixUnit, bindings: bindings)
     try lowering.lowerAll()
     // Few examples leave room for rounds. A single one has so many beside it that fewer are left over at the end.
     let wide = batchSize == 1 ? 16 : 32

@@ -196,8 +196,11 @@ extension Lowering {
 
   /// Whether a product of shared weights goes in thirds: where there are enough rows for the source to be worth splitting.
   private func usesMatrixUnit(rows: Int, depth: Int) -> Bool {
-    set.pointee.has_matrix_unit && lanes >= PC_THIRDS_LANES && rows >= 24 && depth >= PC_THIRDS_DEPTH
+    set.pointee.has_matrix_unit && lanes >= PC_THIRDS_LANES
+      && (prefersMatrixUnit || rows >= Lowering.leastRows && depth >= PC_THIRDS_DEPTH)
   }
+
+  private static let leastRows = 24
 
   /// Everything else, lane by lane.
   private mutating func lowerProducts(_ extents: [Int], _ instruction: Instruction) throws {
@@ -387,7 +390,7 @@ extension Lowering {
   ) -> (vertical: Phases, horizontal: Phases)? {
     guard set.pointee.has_matrix_unit, lanes >= PC_THIRDS_LANES, channels.isMultiple(of: 2),
       c.kernel.rows <= PC_THIRDS_TAPS,
-      rows * c.kernel.count >= Lowering.leastUses * c.stride.rows * c.stride.columns
+      prefersMatrixUnit || rows * c.kernel.count >= Lowering.leastUses * c.stride.rows * c.stride.columns
     else { return nil }
     let (down, across) = (Phases(vertical, kernel: c.kernel.rows), Phases(horizontal, kernel: c.kernel.columns))
     func upTo(_ count: Int, _ whole: Int) -> Int { (count + whole - 1) / whole * whole }
@@ -401,7 +404,7 @@ extension Lowering {
     let spent =
       upTo(rows, Int(PC_THIRDS_LANES)) * across.lines.reduce(0) { $0 + taken($1) }
       * down.lines.reduce(0) { $0 + ($1.phase.map { down.taps[$0].count } ?? 0) }
-    return 4 * spent <= 5 * needed ? (down, across) : nil
+    return prefersMatrixUnit || 4 * spent <= 5 * needed ? (down, across) : nil
   }
 
   /// Uses of each number of an image from which on it is worth putting into thirds.

@@ -80,6 +80,14 @@ extension Lowering {
     let columnAxis = isVectorFirst ? m : n
     let groupExtents = Array(extents.prefix(groupRank))
     let (rows, columns, each) = (extents[rowAxis], extents[columnAxis], extents[k])
+    if widest.pointee.has_matrix_unit, lanes == PC_THIRDS_DEPTH, result.strides[columnAxis] == 1,
+      prefersMatrixUnit || rows >= Lowering.leastSummed && columns >= Lowering.leastSummed
+    {
+      try lowerOuterInThirds(
+        run, axes: (rowAxis, columnAxis, k), groupExtents, rows: rows, columns: columns, each: each,
+        isVectorFirst: isVectorFirst)
+      return
+    }
     let isWide = isWide(columns: columns)
     let block = Int(isWide ? widest.pointee.wide_block : widest.pointee.block)
     let height = isWide ? widest.pointee.wide_rows : widest.pointee.rows
@@ -134,6 +142,53 @@ extension Lowering {
         y_depth: Int64(slab), result: result.place.base, result_row: Int64(result.strides[rowAxis]),
         result_column: Int64(result.strides[columnAxis])),
       .together, set: widest, reads: isPacked ? [] : [firstX], writes: [result])
+  }
+
+  /// Rows and columns from which on a sum over the examples is worth putting its operands into thirds.
+  private static let leastSummed = 24
+
+  private mutating func lowerOuterInThirds(
+    _ run: [Instruction], axes: (row: Int, column: Int, depth: Int), _ groupExtents: [Int], rows: Int, columns: Int,
+    each: Int, isVectorFirst: Bool
+  ) throws {
+    let result = operand(run[0].results[0])
+    let results = Lowering.offsets(groupExtents, strides: result.strides)
+    let depth = each * run.count
+    let blocks = tiles * depth
+    func upTo(_ count: Int, _ whole: Int) -> Int { (count + whole - 1) / whole }
+    let xSize = upTo(rows, Int(PC_THIRDS_ROWS)) * blocks * Int(PC_THIRDS_BLOCK)
+    let ySize = upTo(columns, Int(PC_THIRDS_LANES)) * blocks * Int(PC_THIRDS_BLOCK) / 2
+    let x = try sharedWorkspace(.panels, results.count * xSize)
+    let y = try sharedWorkspace(.blocks, results.count * ySize)
+    for (position, instruction) in run.enumerated() {
+      for asColumns in [false, true] {
+        let view = operand(instruction.operands[asColumns == isVectorFirst ? 0 : 1])
+        let axis = asColumns ? axes.column : axes.row
+        let offsets = Lowering.offsets(groupExtents, strides: view.strides)
+        call(
+          PC_KERNEL_EXAMPLES_THIRDS,
+          pc_examples_thirds(
+            groups: Int64(offsets.count),
+            group: array(
+              offsets.enumerated().map {
+                pc_group(weights: 0, source: Int64($1), result: Int64($0 * (asColumns ? ySize : xSize)))
+              }),
+            rows: Int64(asColumns ? columns : rows), row: Int64(view.strides[axis]), depth: Int64(each),
+            source_depth: Int64(view.strides[axes.depth]), all: Int64(depth), before: Int64(position * each),
+            blocks: Int64(blocks), as_columns: asColumns, source: view.place, target: (asColumns ? y : x).base),
+          .tile, set: widest, reads: [view], writes: [])
+      }
+    }
+    call(
+      PC_KERNEL_OUTER_THIRDS,
+      pc_outer_thirds(
+        alpha: coefficient(run[0].alpha), beta: coefficient(run[0].beta), groups: Int64(results.count),
+        group: array(
+          results.enumerated().map {
+            pc_group(weights: Int64($0 * xSize), source: Int64($0 * ySize), result: Int64($1))
+          }), rows: Int64(rows), columns: Int64(columns), blocks: Int64(blocks), x: x.base, y: y.base,
+        result: result.place.base, result_row: Int64(result.strides[axes.row])),
+      .together, set: widest, reads: [], writes: [result])
   }
 
   /// Packs a tile's rows of each group, as a part of a depth.

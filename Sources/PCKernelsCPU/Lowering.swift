@@ -92,6 +92,8 @@ struct Lowering {
   let widest: UnsafePointer<pc_set>
   /// Threads that share the tiles out. What they compute does not depend on it, bit for bit.
   let threads: Int
+  /// Whether a matrix unit gets whatever it can make, however little that is.
+  let prefersMatrixUnit: Bool
   private(set) var buffers: [Memory]
   /// Whether memory is only counted; such a lowering must not run.
   let isPlanned: Bool
@@ -122,7 +124,7 @@ struct Lowering {
 
   init(
     _ program: Program, batchSize: Int, lanes: Int, set: UnsafePointer<pc_set>,
-    widest: UnsafePointer<pc_set>, threads: Int,
+    widest: UnsafePointer<pc_set>, threads: Int, prefersMatrixUnit: Bool,
     bindings: [Int: any Storage]?
   ) throws {
     let isPlanned = bindings == nil
@@ -133,6 +135,7 @@ struct Lowering {
     self.set = set
     self.widest = widest
     self.threads = threads
+    self.prefersMatrixUnit = prefersMatrixUnit
     coefficients = Array(repeating: 0, count: program.slots.count)
     let tiles = (batchSize + lanes - 1) / lanes
     buffers = try program.buffers.enumerated().map { index, buffer in
@@ -225,7 +228,7 @@ struct Lowering {
   private func origin(_ kernel: pc_kernel_name) -> Profile.Call {
     let helper: String? =
       switch kernel {
-      case PC_KERNEL_PACK, PC_KERNEL_PACK_THIRDS: "pack"
+      case PC_KERNEL_PACK, PC_KERNEL_PACK_THIRDS, PC_KERNEL_EXAMPLES_THIRDS: "pack"
       case PC_KERNEL_TRANSPOSE: "transpose"
       case PC_KERNEL_COMBINE: "combine tiles"
       case PC_KERNEL_ELEMENTWISE where origin.operation.hasPrefix("convolve"): "gather"

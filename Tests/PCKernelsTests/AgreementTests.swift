@@ -95,7 +95,7 @@ import Testing
 
   @Test(arguments: supportedSets, 0..<10)
   func agreesWithReference(set: CPU.InstructionSet, kind: Int) throws {
-    let cpu = try CPU(threads: 2, instructionSet: set, leastShared: 0)
+    let cpu = try CPU(threads: 2, instructionSet: set, leastShared: 0, prefersMatrixUnit: true)
     for round in 0..<220 {
       let seed = UInt64(kind * 1000 + round)
       var dice = Dice(seed: seed)
@@ -173,7 +173,7 @@ import Testing
   /// Max pooling and its transpose; values are drawn from few numbers so that there are ties.
   @Test(arguments: supportedSets)
   func poolingAgreesWithReference(set: CPU.InstructionSet) throws {
-    let cpu = try CPU(threads: 2, instructionSet: set, leastShared: 0)
+    let cpu = try CPU(threads: 2, instructionSet: set, leastShared: 0, prefersMatrixUnit: true)
     for round in 0..<150 {
       var dice = Dice(seed: UInt64(round))
       func size(_ range: ClosedRange<Int>) -> Int { Int.random(in: range, using: &dice) }

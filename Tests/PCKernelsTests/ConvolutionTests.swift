@@ -72,11 +72,15 @@ private func dense(_ buffer: Int, _ extents: [Int]) -> View {
     Convolution(
       inputChannels: 16, outputChannels: 16, input: Extent(17, 13), kernel: Extent(3, 3), padding: Extent(1, 1)),
     Convolution(
+      inputChannels: 36, outputChannels: 40, input: Extent(6, 5), kernel: Extent(3, 3), stride: Extent(2, 1),
+      padding: Extent(1, 1)),
+    Convolution(
       inputChannels: 1, outputChannels: 4, input: Extent(2, 2), kernel: Extent(3, 3), padding: Extent(2, 2)),
   ]
 
   private func backends() throws -> [any Backend] {
-    try [Reference()] + supportedSets.map { try CPU(threads: 2, instructionSet: $0, leastShared: 0) }
+    try [Reference()]
+      + supportedSets.map { try CPU(threads: 2, instructionSet: $0, leastShared: 0, prefersMatrixUnit: true) }
   }
 
   /// ⟨m, conv(x, w)⟩ is linear in x and in w, so its two gradients are read off at unit vectors: against random ones

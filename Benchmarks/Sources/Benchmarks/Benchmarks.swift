@@ -29,7 +29,7 @@ struct Options {
                            interpreters that can import these; without one the library is left out
       --rounds N           rounds of steps (default: as many as the work states)
       --threads N          ours and the peers' (default 2)
-      --isa NAME           avx512, avx2 or 128 (default: the best there is)
+      --isa NAME           amx, avx512, avx2 or 128 (default: the best there is)
       --only TEXT          only our steps, or the kernels, whose name holds this
       --plan               where the time of our steps goes, by phase, vertex and operation, in place of a contest
       --format json        a line of JSON for each work, in place of a table
@@ -80,7 +80,7 @@ struct Options {
       case "--isa":
         let name = try value(word)
         guard let set = CPU.InstructionSet(rawValue: name) else {
-          throw BenchmarkError("no instruction set is called \(name); give avx512, avx2 or portable")
+          throw BenchmarkError("no instruction set is called \(name); give amx, avx512, avx2 or 128")
         }
         isa = set
       case "all": works += Workload.names

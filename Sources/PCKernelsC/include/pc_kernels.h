@@ -340,6 +340,30 @@ typedef struct {
   int64_t result_group, result_output, result_input, result_row, result_column;
 } pc_filter_gradient;
 
+/// Numbers of 32 lanes in thirds, as rows or as columns of a sum over the examples: [panel of `PC_THIRDS_ROWS` rows, or 16 columns]
+/// [block of the depth], where tile t has blocks `t * all + before` and on, `depth` of them, out of `blocks`.
+typedef struct {
+  int64_t groups;
+  const pc_group *group;
+  int64_t rows, row;
+  int64_t depth, source_depth;
+  int64_t all, before, blocks;
+  bool as_columns;
+  pc_place source;
+  float *target;
+} pc_examples_thirds;
+
+/// `result[row, column] = Σ x[row, …] · y[column, …]` for each group, over `blocks` blocks of 32 numbers.
+typedef struct {
+  int64_t alpha, beta;
+  int64_t groups;
+  const pc_group *group;
+  int64_t rows, columns, blocks;
+  const float *x, *y;
+  float *result;
+  int64_t result_row;
+} pc_outer_thirds;
+
 /// Largest element of each window, or the transpose of that at recorded winners (`image` is then the result).
 typedef struct {
   int64_t alpha, beta;
@@ -420,7 +444,8 @@ typedef enum {
   PC_KERNEL_ELEMENTWISE, PC_KERNEL_RECURRENCE, PC_KERNEL_REDUCE, PC_KERNEL_PRODUCTS, PC_KERNEL_PACK, PC_KERNEL_MATRIX,
   PC_KERNEL_MATRIX_BY_ROWS, PC_KERNEL_MATRIX_ONCE_FOR_ALL, PC_KERNEL_MATRIX_ONCE,
   PC_KERNEL_PACK_THIRDS, PC_KERNEL_MATRIX_THIRDS, PC_KERNEL_MATRIX_THIRDS_BY_ROWS,
-  PC_KERNEL_MATRIX_THIRDS_ONCE_FOR_ALL,   PC_KERNEL_CONVOLUTION_THIRDS, PC_KERNEL_TRANSPOSE,
+  PC_KERNEL_MATRIX_THIRDS_ONCE_FOR_ALL, PC_KERNEL_EXAMPLES_THIRDS, PC_KERNEL_OUTER_THIRDS,
+    PC_KERNEL_CONVOLUTION_THIRDS, PC_KERNEL_TRANSPOSE,
   PC_KERNEL_OUTER, PC_KERNEL_CONVOLUTION, PC_KERNEL_CONVOLUTION_ANY, PC_KERNEL_FILTER_GRADIENT,
   PC_KERNEL_FILTER_GRADIENT_ANY, PC_KERNEL_MAX_POOL, PC_KERNEL_MAX_POOL_GRADIENT, PC_KERNEL_ONE_HOT,
   PC_KERNEL_GATHER, PC_KERNEL_GATHER_GRADIENT,
