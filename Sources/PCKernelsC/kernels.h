@@ -59,7 +59,6 @@ const pc_set SET = {
             [PC_KERNEL_PACK_THIRDS] = pack_thirds,
             [PC_KERNEL_MATRIX_THIRDS] = matrix_thirds,
             [PC_KERNEL_MATRIX_THIRDS_BY_ROWS] = matrix_thirds_by_rows,
-            [PC_KERNEL_MATRIX_THIRDS_ONCE_FOR_ALL] = matrix_thirds_once_for_all,
             [PC_KERNEL_EXAMPLES_THIRDS] = examples_thirds,
             [PC_KERNEL_OUTER_THIRDS] = outer_thirds,
             [PC_KERNEL_CONVOLUTION_THIRDS] = convolution_thirds,

@@ -67,38 +67,53 @@ INLINE void row_thirds(V low, V high, char *target, int64_t third) {
   }
 }
 
+/// Numbers of the depth that are brought together before they are put into thirds: what was just stored by fours can't be loaded by
+/// sixteens at once.
+enum { gathered = 4 * block_depth };
+
+/// `steps` numbers of a run, from `k` on, of `count` rows; 0 for what is missing from whole blocks and panels.
+static void gather_rows(
+    const pc_pack_thirds *p, const float *run, int64_t count, int64_t k, int64_t steps, float rows[thirds_rows][gathered]) {
+  if (count < thirds_rows || steps % block_depth != 0) memset(rows, 0, sizeof(float) * thirds_rows * gathered);
+  if (p->count2 == 1 && p->stride3 == 1) {
+    for (int64_t r = 0; r < count; r++) memcpy(rows[r], run + r * p->row + k, sizeof(float) * (size_t)steps);
+    return;
+  }
+  const bool is_by_rows = p->count2 == 1 && p->row == 1;
+  const int64_t whole_rows = is_by_rows ? count / 4 * 4 : 0, whole_steps = is_by_rows ? steps / 4 * 4 : 0;
+  for (int64_t d = 0; d < whole_steps; d += 4)
+    for (int64_t r = 0; r < whole_rows; r += 4)
+      transpose_quads(run + (k + d) * p->stride3 + r, p->stride3, rows[r] + d, gathered);
+  for (int64_t d = 0; d < steps; d++) {
+    const float *at = run + (k + d) / p->count3 * p->stride2 + (k + d) % p->count3 * p->stride3;
+    for (int64_t r = d < whole_steps ? whole_rows : 0; r < count; r++) rows[r][d] = at[r * p->row];
+  }
+}
+
 /// Panels `first ..< last` of `thirds_rows` rows at most: see `pc_pack_thirds`.
 static void pack_panels_of_thirds(
     const pc_pack_thirds *p, int64_t panels, int64_t first, int64_t last, const float *source, char *target) {
-  float rows[square][block_depth] __attribute__((aligned(64)));
+  float rows[thirds_rows][gathered] __attribute__((aligned(64)));
   const int64_t depth = p->count2 * p->count3;
   for (int64_t panel = first; panel < last; panel++) {
     const int64_t start = panel_start(p->rows, panels, panel), count = panel_start(p->rows, panels, panel + 1) - start;
     for (int64_t i = 0; i < p->count0; i++)
       for (int64_t j = 0; j < p->count1; j++) {
         const float *run = source + start * p->row + i * p->stride0 + j * p->stride1;
-        for (int64_t k = 0; k < depth; k += block_depth, target += 6 * square_bytes)
-          for (int64_t s = 0; s < 2; s++) {
-            const int64_t left = count - s * square, some = left < 0 ? 0 : left < square ? left : square;
-            const int64_t steps = depth - k < block_depth ? depth - k : block_depth;
-            const float *from = run + s * square * p->row;
-            if (some < square || steps < block_depth) memset(rows, 0, sizeof rows);
-            if (p->count2 == 1 && p->stride3 == 1) {
-              for (int64_t r = 0; r < some; r++)
-                memcpy(rows[r], from + r * p->row + k, sizeof(float) * (size_t)steps);
-            } else if (p->count2 == 1 && p->row == 1 && some == square && steps == block_depth) {
-              for (int64_t d = 0; d < block_depth; d += 4)
-                for (int64_t r = 0; r < square; r += 4)
-                  transpose_quads(from + (k + d) * p->stride3 + r, p->stride3, rows[r] + d, block_depth);
-            } else {
-              for (int64_t d = 0; d < steps; d++) {
-                const float *at = from + (k + d) / p->count3 * p->stride2 + (k + d) % p->count3 * p->stride3;
-                for (int64_t r = 0; r < some; r++) rows[r][d] = at[r * p->row];
-              }
-            }
-            for (int64_t r = 0; r < square; r++)
-              row_thirds(load(rows[r]), load(rows[r] + W), target + s * square_bytes + r * 64, 2 * square_bytes);
-          }
+        for (int64_t k = 0; k < depth; k += gathered) {
+          const int64_t steps = depth - k < gathered ? depth - k : gathered;
+          // Rows that lie as they are wanted are read where they are.
+          const bool is_ready =
+              p->count2 == 1 && p->stride3 == 1 && count == thirds_rows && steps % block_depth == 0;
+          if (!is_ready) gather_rows(p, run, count, k, steps, rows);
+          const float *from = is_ready ? run + k : rows[0];
+          const int64_t row = is_ready ? p->row : gathered;
+          for (int64_t b = 0; b < steps; b += block_depth, target += 6 * square_bytes)
+            for (int64_t r = 0; r < thirds_rows; r++)
+              row_thirds(
+                  load(from + r * row + b), load(from + r * row + b + W),
+                  target + r / square * square_bytes + r % square * 64, 2 * square_bytes);
+        }
       }
   }
 }
@@ -128,10 +143,10 @@ typedef struct {
 #define APART __asm__ volatile("nop; nop; nop; nop; nop; nop; nop; nop");
 #define LOAD_WEIGHTS(tile, s, t) _tile_loadd(tile, a + ((t) * 2 + (s)) * square_bytes, 64); APART
 #define LOAD_SOURCE(tile, n, t) _tile_loadd(tile, b[n] + at + (t) * runs.third, 64); APART
-/// `step` counts the products of a block, of which each asks for as many lines of the next block's weights.
-#define ADD(step, sum, weights, source)                                                                         \
-  _tile_dpbf16ps(sum, weights, source);                                                                         \
-  UNROLL for (int l = 0; l < 4; l++) __builtin_prefetch(a + 6 * square_bytes + (4 * (step) + l) * 64, 0, 3);    \
+/// `step` counts the products of a block, of which each asks for four lines of the next block's weights.
+#define ADD(step, sum, weights, source)                                                                       \
+  _tile_dpbf16ps(sum, weights, source);                                                                       \
+  UNROLL for (int l = 0; l < 4; l++) __builtin_prefetch(a + 6 * square_bytes + (4 * (step) + l) * 64, 0, 3);  \
   __asm__ volatile("nop; nop; nop; nop; nop");
 
 /// For each block, with weights at `a` and the source at `b[n] + at`.
@@ -277,36 +292,26 @@ static void panels_of_squares(
 /// Bytes of a panel's weights.
 INLINE int64_t panel_bytes(const pc_matrix *m) { return blocks_of(m->depth) * 6 * square_bytes; }
 
-/// The squares of some columns of some tiles, whose thirds lie at `thirds`.
+/// The squares of some columns of some tiles, whose thirds go to scratch memory.
 INLINE Squares squares_of(
-    const pc_matrix *m, const pc_work *work, const pc_group *group, int64_t tile, int64_t column, int64_t count,
-    char *thirds) {
-  const int64_t each = m->lanes / square, bytes = blocks_of(m->depth) * 3 * square_bytes;
+    const pc_matrix *m, const pc_work *work, const pc_group *group, int64_t tile, int64_t column, int64_t count) {
   Squares squares = {
       .finish = {
           .row = m->result_row, .bias = m->bias, .alpha = work->coefficients[m->alpha],
           .beta = work->coefficients[m->beta]}};
-  for (int64_t c = 0; c < count; c++)
-    for (int64_t v = 0; v < each; v++, squares.count++) {
-      // Of a single column, tiles go beside one another.
-      const int64_t at_tile = m->columns == 1 ? tile + c : tile, at_column = m->columns == 1 ? 0 : column + c;
-      squares.source[squares.count] = thirds + squares.count * bytes;
-      squares.finish.result[squares.count] =
-          m->result.base + group->result + at_tile * m->result.tile + at_column * m->result_column + v * square;
-    }
-  return squares;
-}
-
-/// Puts the source of these squares into thirds.
-INLINE void split_squares(
-    const pc_matrix *m, const pc_group *group, int64_t tile, int64_t column, int64_t count, char *thirds) {
+  char *thirds = (char *)work->scratch;
   for (int64_t c = 0; c < count; c++)
     for (int64_t v = 0; v < m->lanes; v += square, thirds += blocks_of(m->depth) * 3 * square_bytes) {
+      // Of a single column, tiles go beside one another.
       const int64_t at_tile = m->columns == 1 ? tile + c : tile, at_column = m->columns == 1 ? 0 : column + c;
       source_thirds(
           m->source.base + group->source + at_tile * m->source.tile + at_column * m->source_column + v, m->source_depth,
           m->depth, thirds, square_bytes, 3 * square_bytes);
+      squares.source[squares.count] = thirds;
+      squares.finish.result[squares.count++] =
+          m->result.base + group->result + at_tile * m->result.tile + at_column * m->result_column + v;
     }
+  return squares;
 }
 
 static void matrix_thirds(const void *parameters, const pc_work *work) {
@@ -322,8 +327,7 @@ static void matrix_thirds(const void *parameters, const pc_work *work) {
       for (int64_t c = 0; c < columns; c += together) {
         const int64_t count = columns - c < together ? columns - c : together;
         const int64_t at = work->tile + (is_single ? c : tile);
-        split_squares(m, group, at, c, count, (char *)work->scratch);
-        const Squares squares = squares_of(m, work, group, at, c, count, (char *)work->scratch);
+        const Squares squares = squares_of(m, work, group, at, c, count);
         panels_of_squares(
             m, (const char *)(m->weights + group->weights) + first * panel_bytes(m), first, last, &squares);
       }
@@ -339,37 +343,11 @@ static void matrix_thirds_by_rows(const void *parameters, const pc_work *work) {
   const int64_t last = part_start(own.parts, work->part + 1, work->parts);
   take_matrix_unit();
   // A call has as many tiles as go beside one another, and a single group and column.
-  split_squares(m, m->group, work->tile, 0, work->tiles, (char *)work->scratch);
-  const Squares squares = squares_of(m, work, m->group, work->tile, 0, work->tiles, (char *)work->scratch);
+  const Squares squares = squares_of(m, work, m->group, work->tile, 0, work->tiles);
   for (own.part = part_start(own.parts, work->part, work->parts); own.part < last; own.part++) {
     panels_of_squares(
         m, (const char *)(m->weights + m->group->weights) + own.part * panel_bytes(m), own.part, own.part + 1, &squares);
     make_followers(&b->followers, &own);
-  }
-  _tile_release();
-}
-
-/// All tiles at once, with weights that each thread packs as it goes. Scratch memory holds the source of all tiles and a panel.
-static void matrix_thirds_once_for_all(const void *parameters, const pc_work *work) {
-  const pc_matrix_once_for_all *a = parameters;
-  const pc_matrix *m = &a->matrix;
-  const int64_t together = most_squares * square / m->lanes;
-  const int64_t tile_bytes = m->lanes / square * blocks_of(m->depth) * 3 * square_bytes;
-  char *thirds = (char *)work->scratch, *weights = thirds + a->tiles * tile_bytes;
-  pc_work own = *work;
-  own.rows = m->rows;
-  own.panels = own.parts = panels_of(own.rows, thirds_rows);
-  const int64_t last = part_start(own.parts, work->part + 1, work->parts);
-  take_matrix_unit();
-  split_squares(m, m->group, 0, 0, a->tiles, thirds);
-  for (own.part = part_start(own.parts, work->part, work->parts); own.part < last; own.part++) {
-    pack_panels_of_thirds(&a->thirds, own.panels, own.part, own.part + 1, a->thirds.source, weights);
-    for (own.tile = 0; own.tile < a->tiles; own.tile += own.tiles) {
-      own.tiles = a->tiles - own.tile < together ? a->tiles - own.tile : together;
-      const Squares squares = squares_of(m, work, m->group, own.tile, 0, own.tiles, thirds + own.tile * tile_bytes);
-      panels_of_squares(m, weights, own.part, own.part + 1, &squares);
-      make_followers(&a->followers, &own);
-    }
   }
   _tile_release();
 }

@@ -22,7 +22,7 @@ extension Lowering {
 
   /// One operand is the same for all examples: it supplies the rows of the micro-kernel, the other the vectors.
   private mutating func lowerSharedWeights(
-    _ extents: [Int], _ instruction: Instruction, isWeightFirst: Bool
+    _ extents: [Int], _ instruction: Instruction, isWeightFirst: Bool, mayUseMatrixUnit: Bool = true
   ) throws {
     let groupRank = extents.count - 3
     let rowAxis = isWeightFirst ? groupRank : groupRank + 1
@@ -39,7 +39,7 @@ extension Lowering {
     let isVector = groupExtents.reduce(1, *) == 1 && extents[columnAxis] == 1
     let abreast = min(Int(PC_TILES_ABREAST), (tiles + threads - 1) / threads)
     let (rows, depth) = (extents[rowAxis], extents[depthAxis])
-    let isInThirds = usesMatrixUnit(rows: rows, depth: depth)
+    let isInThirds = mayUseMatrixUnit && usesMatrixUnit(rows: rows, depth: depth)
     let height =
       isInThirds
       ? Int64(PC_THIRDS_ROWS) : panelHeight(columns: extents[columnAxis] == 1 ? abreast : extents[columnAxis])
@@ -91,11 +91,11 @@ extension Lowering {
       } else if let product, size >= Lowering.leastForAll,
         $0.tiles * $0.lanes * depth <= Lowering.mostForAll
       {
-        if isInThirds {
-          $0.lowerOnceForAllInThirds(matrix, product, weightView, axes: (rowAxis, depthAxis), source, result)
-        } else {
-          try $0.lowerOnceForAll(instruction, matrix, product, weightView, axes: (rowAxis, depthAxis), source, result)
-        }
+        var matrix = matrix
+        matrix.height = $0.panelHeight(columns: abreast)
+        try $0.lowerOnceForAll(instruction, matrix, product, weightView, axes: (rowAxis, depthAxis), source, result)
+      } else if isInThirds, $0.tiles * $0.lanes < Lowering.leastExamples {
+        try $0.lowerSharedWeights(extents, instruction, isWeightFirst: isWeightFirst, mayUseMatrixUnit: false)
       }
     }
   }
@@ -128,7 +128,7 @@ extension Lowering {
     call(
       PC_KERNEL_MATRIX_ONCE_FOR_ALL,
       pc_matrix_once_for_all(
-        matrix: matrix, pack: pack, thirds: pc_pack_thirds(), tiles: Int64(tiles),
+        matrix: matrix, pack: pack, tiles: Int64(tiles),
         blocks: Int64((sourceCount - 1) / Lowering.mostInBlock + 1), pieces: Int64(pieces),
         piece_result: total?.partial.place.tile ?? 0, followers: pc_followers()),
       .together, reads: [source, operand(weights)], writes: [total?.partial ?? result],
@@ -137,29 +137,6 @@ extension Lowering {
     if let total {
       call(PC_KERNEL_COMBINE, total.combine, .together, reads: [total.partial], writes: [result])
     }
-  }
-
-  private mutating func lowerOnceForAllInThirds(
-    _ matrix: pc_matrix, _ product: ProductRun, _ weights: View, axes: (row: Int, depth: Int), _ source: Operand,
-    _ result: Operand
-  ) {
-    // A square's source takes half as much as a panel's weights.
-    let (panel, squares) = (
-      Lowering.thirdsCount(rows: 1, [1, 1, 1, Int(matrix.depth)]), tiles * lanes / Int(PC_THIRDS_LANES)
-    )
-    reserveScratch(panel + squares * panel / 2)
-    let pack = pc_pack_thirds(
-      source: operand(weights).place.base, target: nil, rows: matrix.rows, row: Int64(weights.strides[axes.row]),
-      count0: 1, count1: 1, count2: 1, count3: matrix.depth, stride0: 0, stride1: 0, stride2: 0,
-      stride3: Int64(weights.strides[axes.depth]))
-    call(
-      PC_KERNEL_MATRIX_THIRDS_ONCE_FOR_ALL,
-      pc_matrix_once_for_all(
-        matrix: matrix, pack: pc_pack(), thirds: pack, tiles: Int64(tiles), blocks: 1, pieces: 1, piece_result: 0,
-        followers: pc_followers()),
-      .together, reads: [source, operand(weights)], writes: [result],
-      product: ProductRun(
-        result: product.result, rows: Int(matrix.rows), byRows: PC_KERNEL_MATRIX_THIRDS_ONCE_FOR_ALL))
   }
 
   /// A product that is made once, with weights as they lie; nothing where these are neighbours neither along the rows nor
@@ -201,6 +178,8 @@ extension Lowering {
   }
 
   private static let leastRows = 24
+  /// Examples from which on weights that are used once are worth putting into thirds.
+  private static let leastExamples = 512
 
   /// Everything else, lane by lane.
   private mutating func lowerProducts(_ extents: [Int], _ instruction: Instruction) throws {

@@ -83,10 +83,15 @@ extension Lowering {
       all.once = addAlternatives(
         isByRows
           ? alternatives[once].map { call in
+            guard call.product?.byRows == PC_KERNEL_MATRIX_ONCE_FOR_ALL else {
+              var own = call.parameters.load(as: pc_matrix.self)
+              own.bias = matrix.bias
+              let parameters = pc_matrix_by_rows(matrix: array([own]), followers: followers)
+              return joined(call, PC_KERNEL_MATRIX_BY_ROWS, UnsafeRawPointer(array([parameters])))
+            }
             var parameters = call.parameters.load(as: pc_matrix_once_for_all.self)
             (parameters.matrix.bias, parameters.followers) = (matrix.bias, followers)
-            return joined(
-              call, call.product?.byRows ?? PC_KERNEL_MATRIX_ONCE_FOR_ALL, UnsafeRawPointer(array([parameters])))
+            return joined(call, PC_KERNEL_MATRIX_ONCE_FOR_ALL, UnsafeRawPointer(array([parameters])))
           } : alternatives[once] + others)
     }
     return all

