@@ -112,7 +112,9 @@ public struct CPU: Backend {
     try lowering.lowerAll()
     // Few examples leave room for rounds. A single one has so many beside it that fewer are left over at the end.
     let wide = batchSize == 1 ? 16 : 32
-    if batchSize <= 8, let set = instructionSet.kernels(lanes: wide) {
+    // All threads share their one tile: each would put all of it into thirds for a matrix unit.
+    let wideSet = instructionSet == .amx ? InstructionSet.avx512 : instructionSet
+    if batchSize <= 8, let set = wideSet.kernels(lanes: wide) {
       try lowering.lowerRounds(of: program, lanes: wide, set: set)
     }
     return lowering

@@ -171,10 +171,11 @@ extension Lowering {
     }
   }
 
-  /// Whether a product of shared weights goes in thirds: where there are enough rows for the source to be worth splitting.
+  /// Whether a product of shared weights goes in thirds: where there are enough rows for the source to be worth splitting, and enough
+  /// lanes for what the unit loads to be used twice.
   private func usesMatrixUnit(rows: Int, depth: Int) -> Bool {
-    set.pointee.has_matrix_unit && lanes >= PC_THIRDS_LANES
-      && (prefersMatrixUnit || rows >= Lowering.leastRows && depth >= PC_THIRDS_DEPTH)
+    let isWorthIt = lanes >= 2 * PC_THIRDS_LANES && rows >= Lowering.leastRows && depth >= PC_THIRDS_DEPTH
+    return set.pointee.has_matrix_unit && lanes >= PC_THIRDS_LANES && (prefersMatrixUnit || isWorthIt)
   }
 
   private static let leastRows = 24
