@@ -28,7 +28,8 @@ struct MatrixUnitTests {
         operands: [View(buffer: w, strides: [depth, 0, 1]), View(buffer: x, strides: [0, 0, 1])],
         results: [View(buffer: y, strides: [1, 0, 0])]))
     experiment.script = [Passage(section: 0, count: 2)]
-    let observed = try experiment.run(on: CPU(threads: 2, instructionSet: set, leastShared: 0))[y]
+    let observed = try experiment.run(
+      on: CPU(threads: 2, instructionSet: set, leastShared: 0, prefersMatrixUnit: true))[y]
     var (largest, squares) = (0.0, 0.0)
     for example in 0..<batch {
       for row in 0..<rows {
@@ -67,7 +68,8 @@ struct MatrixUnitTests {
           operands: [View(buffer: w, strides: [32, 0, 1]), View(buffer: x, strides: [0, 0, 1])],
           results: [View(buffer: y, strides: [1, 0, 0])]))
       experiment.script = [Passage(section: 0, count: 2)]
-      let observed = try experiment.run(on: CPU(threads: 1, instructionSet: .amx, leastShared: 0))[y]
+      let observed = try experiment.run(
+        on: CPU(threads: 1, instructionSet: .amx, leastShared: 0, prefersMatrixUnit: true))[y]
       for (place, value) in observed.enumerated() {
         let expected = place % 2 == 0 ? 1 + small : -(1 + small) * (1 + small)
         #expect(
@@ -93,7 +95,8 @@ struct MatrixUnitTests {
           operands: [View(buffer: w, strides: [40, 0, 1]), View(buffer: x, strides: [0, 0, 1])],
           results: [View(buffer: y, strides: [1, 0, 0])]))
       experiment.script = [Passage(section: 0, count: 2)]
-      let observed = try experiment.run(on: CPU(threads: 2, instructionSet: .amx, leastShared: 0))[y]
+      let observed = try experiment.run(
+        on: CPU(threads: 2, instructionSet: .amx, leastShared: 0, prefersMatrixUnit: true))[y]
       for (place, result) in observed.enumerated() {
         #expect(place / 48 == 5 ? result.isNaN : result == 20, "\(value), element \(place): \(result)")
       }
