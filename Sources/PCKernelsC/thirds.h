@@ -3,7 +3,7 @@
 //
 // A float is the exact sum of three bfloat16, its thirds: x = x₀ + x₁ + x₂, each the nearest to what those before it leave, so that
 // |x₁| ≤ 2⁻⁹ |x| and |x₂| ≤ 2⁻¹⁸ |x|. Of the nine products of x · y six are summed; x₁ y₂, x₂ y₁ and x₂ y₂, left out, are together
-// below 2⁻²⁶ |x y|, a quarter of what rounding a float costs. Infinities become NaN: infinity − infinity is left for the second third.
+// about 2⁻²⁶ |x y| at most, a quarter of what rounding a float costs. Infinities become NaN: infinity − infinity is left for the second third.
 //
 // Blocks of the depth are 32 numbers deep. Weights lie in panels of up to 32 rows, [block][third][2 squares][16 rows][32]; what they are
 // multiplied by, the source, in squares of 16 lanes, [16 pairs of the depth][16 lanes][2], a third after the other.
@@ -136,9 +136,9 @@ typedef struct {
   int64_t step, block, third;
 } Runs;
 
-// Where another program runs on the core's second thread, instructions of the matrix unit that follow one another at once take two and a
-// half times as long as with some others between them, even empty ones (measured: 16 and 6 ns; with eight between them 8 and 6). So each
-// is followed by some, and those after products also ask for the weights of the next block.
+// Where another program runs on the core's second thread, instructions of the matrix unit that follow one another at once wait: a product
+// takes 16 ns in place of 6, but 8 with eight instructions of any kind, even empty ones, between it and the next. So each is followed by some, and
+// those after products also ask for the weights of the next block.
 
 #define APART __asm__ volatile("nop; nop; nop; nop; nop; nop; nop; nop");
 #define LOAD_WEIGHTS(tile, s, t) _tile_loadd(tile, a + ((t) * 2 + (s)) * square_bytes, 64); APART
@@ -458,7 +458,7 @@ static void outer_thirds(const void *parameters, const pc_work *work) {
 //
 // The rows of the image are put into thirds as they are needed, with zeros around them, so that each position of the result meets all
 // taps of its phase: a square's third is a ring of rows [column][pairs of channels][16 lanes][2], each with a block of zeros behind it for
-// runs of taps that do not fill their last block.
+// runs of taps that do not fill their last block. What fills it, zeros or the next column, meets weights of 0: a NaN there reaches the result.
 
 INLINE int64_t ring_start(const pc_convolution_thirds *c, int64_t row, int64_t row_bytes) {
   const int64_t place = row % c->ring;
