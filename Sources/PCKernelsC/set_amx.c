@@ -3,14 +3,7 @@
 #include <immintrin.h>
 
 #define SET pc_amx
-#define W 16
-#define MOST_ROWS 12
-#define FOR_ROWS(DO) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) DO(11) DO(12)
-#define WIDE_ROWS 6
-#define FOR_WIDE_ROWS(DO) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6)
-#define MOST_INPUTS 4
-#define MOST_OUTPUTS 6
-#define FOR_OUTPUTS(DO) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6)
+#include "registers_512.h"
 #define HAS_MATRIX_UNIT
 #define TARGET "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma,amx-tile,amx-bf16"
 #include "kernels.h"
